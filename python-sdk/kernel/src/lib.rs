@@ -1,0 +1,112 @@
+//! Moves the bytes of OTLP traces: bytes in, columns out, and spans cut and joined into new requests.
+//!
+//! The modules are plain Rust; what this file adds is the boundary to Python, explained in `eigenspan_kernel.pyi`.
+
+#![forbid(unsafe_code)]
+
+pub mod columns;
+pub mod scan;
+pub mod splice;
+pub mod wire;
+
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+mod eigenspan_kernel {
+    use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+    use pyo3::prelude::*;
+    use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+    use pyo3::types::PyBytes;
+    use pyo3_arrow::PyRecordBatch;
+
+    use crate::columns::{Level, Type, Watch, Watched};
+
+    #[derive(FromPyObject)]
+    struct PyWatched {
+        column: String,
+        #[pyo3(attribute("type"))]
+        kind: PyBackedStr,
+        keys: Vec<String>,
+        level: PyBackedStr,
+    }
+
+    impl TryFrom<PyWatched> for Watched {
+        type Error = PyErr;
+
+        fn try_from(watched: PyWatched) -> PyResult<Self> {
+            let unknown = |what: &str| PyValueError::new_err(format!("column {:?}: {what}", watched.column));
+            let kind = match &*watched.kind {
+                "string" => Type::String,
+                "int" => Type::Int,
+                "double" => Type::Double,
+                "boolean" => Type::Boolean,
+                other => return Err(unknown(&format!("no such type: {other}"))),
+            };
+            let level = match &*watched.level {
+                "span" => Level::Span,
+                "resource" => Level::Resource,
+                other => return Err(unknown(&format!("no such level: {other}"))),
+            };
+            Ok(Self { column: watched.column, kind, keys: watched.keys, level })
+        }
+    }
+
+    /// A watch list, compiled once.
+    #[pyclass(frozen)]
+    struct Scanner(Watch);
+
+    type Refusal = (u32, String, usize);
+
+    #[pymethods]
+    impl Scanner {
+        #[new]
+        fn new(watch: Vec<PyWatched>) -> PyResult<Self> {
+            let watched = watch.into_iter().map(Watched::try_from).collect::<PyResult<_>>()?;
+            Watch::new(watched).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
+        }
+
+        fn scan(&self, py: Python<'_>, payloads: Vec<PyBackedBytes>) -> PyResult<(PyRecordBatch, Vec<Refusal>)> {
+            let scanned = py
+                .detach(|| crate::scan::scan(&payloads, &self.0))
+                .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+            let refusals = scanned.errors.into_iter().map(|(payload, e)| (payload, e.reason.to_string(), e.offset));
+            Ok((PyRecordBatch::new(scanned.batch), refusals.collect()))
+        }
+    }
+
+    #[derive(FromPyObject)]
+    struct PyEdit {
+        #[pyo3(from_py_with = place)]
+        offset: usize,
+        #[pyo3(from_py_with = place)]
+        length: usize,
+        add: Vec<(PyBackedStr, PyBackedBytes)>,
+        trace_state: Option<PyBackedStr>,
+    }
+
+    /// A number outside of every payload is a wrong value, not an overflow.
+    fn place(number: &Bound<'_, PyAny>) -> PyResult<usize> {
+        number.extract().map_err(|error: PyErr| {
+            if error.is_instance_of::<PyOverflowError>(number.py()) {
+                return PyValueError::new_err(format!("no span at {number}"));
+            }
+            error
+        })
+    }
+
+    type Edit = crate::splice::Edit<PyBackedStr, PyBackedBytes>;
+
+    impl From<PyEdit> for Edit {
+        fn from(edit: PyEdit) -> Self {
+            Self { offset: edit.offset, length: edit.length, add: edit.add, trace_state: edit.trace_state }
+        }
+    }
+
+    #[pyfunction]
+    fn splice<'py>(py: Python<'py>, parts: Vec<(PyBackedBytes, Vec<PyEdit>)>) -> PyResult<Bound<'py, PyBytes>> {
+        let parts: Vec<(PyBackedBytes, Vec<Edit>)> =
+            parts.into_iter().map(|(payload, edits)| (payload, edits.into_iter().map(Edit::from).collect())).collect();
+        py.detach(|| crate::splice::splice(&parts))
+            .map(|request| PyBytes::new(py, &request))
+            .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}

@@ -1,0 +1,387 @@
+//! Payloads in, columns out. Every field of the trace schema is checked; values are kept for watched attributes only.
+//!
+//! The twin of `eigenspan/collector/scan_python.py`. No panic, no Python, no policy.
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use crate::columns::{Best, Columns, Fixed, Scalar, Watch};
+use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError};
+
+type Checked<T = ()> = Result<T, WireError>;
+
+/// The rows of all good payloads, and why each of the others (by index) was refused.
+#[derive(Debug)]
+pub struct Scanned {
+    pub batch: RecordBatch,
+    pub errors: Vec<(u32, WireError)>,
+}
+
+/// Scans each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row.
+pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch) -> Result<Scanned, ArrowError> {
+    let mut scan = Scan {
+        watch,
+        columns: Columns::new(watch),
+        span: Best::new(watch),
+        resource: Best::new(watch),
+        at: Fixed::default(),
+    };
+    let mut errors = Vec::new();
+    for (payload, bytes) in (0..).zip(payloads) {
+        let rows = scan.columns.rows();
+        if let Err(error) = scan.payload(payload, bytes.as_ref()) {
+            scan.columns.truncate(rows);
+            errors.push((payload, error));
+        }
+    }
+    Ok(Scanned { batch: scan.columns.finish()?, errors })
+}
+
+struct Scan<'a> {
+    watch: &'a Watch,
+    columns: Columns<'a>,
+    span: Best<'a>,
+    resource: Best<'a>,
+    /// The payload, resource and scope that the scan is in.
+    at: Fixed<'a>,
+}
+
+impl<'a> Scan<'a> {
+    fn payload(&mut self, payload: u32, bytes: &'a [u8]) -> Checked {
+        if bytes.len() > i32::MAX as usize {
+            return Err(WireError { reason: Reason::PayloadTooLong, offset: 0 });
+        }
+        self.at = Fixed { payload, ..Fixed::default() };
+        let mut request = Reader::new(bytes);
+        while let Some(field) = request.field()? {
+            match (field.number, field.value) {
+                (1, Value::Len(body)) => {
+                    self.resource_spans(body)?;
+                    self.at.resource += 1;
+                }
+                (1, _) => return Err(field.wrong_type("ExportTraceServiceRequest")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn resource_spans(&mut self, mut body: Reader<'a>) -> Checked {
+        self.resource.clear();
+        while let Some(field) = body.field()? {
+            match (field.number, field.value) {
+                (1, Value::Len(body)) => self.resource(body)?,
+                (2, Value::Len(body)) => {
+                    self.scope_spans(body)?;
+                    self.at.scope += 1;
+                }
+                (3, Value::Len(body)) => text(body, "ResourceSpans", 3, field.at)?,
+                (1..=3, _) => return Err(field.wrong_type("ResourceSpans")),
+                _ => {}
+            }
+        }
+        self.columns.fill_resource(&self.resource);
+        Ok(())
+    }
+
+    fn resource(&mut self, mut body: Reader<'a>) -> Checked {
+        while let Some(field) = body.field()? {
+            match (field.number, field.value) {
+                (1, Value::Len(body)) => {
+                    let (key, value) = key_value(body, 0)?;
+                    self.resource.offer(&self.watch.resource, key, value);
+                }
+                (2, Value::Varint(_)) => {}
+                (3, Value::Len(body)) => entity_ref(body)?,
+                (1..=3, _) => return Err(field.wrong_type("Resource")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn scope_spans(&mut self, mut body: Reader<'a>) -> Checked {
+        while let Some(field) = body.field()? {
+            match (field.number, field.value) {
+                (1, Value::Len(body)) => scope(body)?,
+                (2, Value::Len(body)) => self.span(body)?,
+                (3, Value::Len(body)) => text(body, "ScopeSpans", 3, field.at)?,
+                (1..=3, _) => return Err(field.wrong_type("ScopeSpans")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn span(&mut self, mut body: Reader<'a>) -> Checked {
+        let start = body.offset();
+        let mut row = Fixed { offset: start as u32, length: body.rest().len() as u32, ..self.at };
+        let (mut trace_id, mut span_id, mut parent_id) = (&[][..], &[][..], &[][..]);
+        self.span.clear();
+        while let Some(field) = body.field()? {
+            match (field.number, field.value) {
+                (9, Value::Len(body)) => {
+                    let (key, value) = key_value(body, 0)?;
+                    self.span.offer(&self.watch.span, key, value);
+                }
+                (1, Value::Len(body)) => trace_id = body.rest(),
+                (2, Value::Len(body)) => span_id = body.rest(),
+                (3, Value::Len(body)) => row.trace_state = body.text("Span", 3, field.at)?,
+                (4, Value::Len(body)) => parent_id = body.rest(),
+                (5, Value::Len(body)) => row.name = body.text("Span", 5, field.at)?,
+                (6, Value::Varint(kind)) => row.kind = kind as i32,
+                (7, Value::Fixed64(nanos)) => row.start_ns = nanos,
+                (8, Value::Fixed64(nanos)) => row.end_ns = nanos,
+                (11, Value::Len(body)) => event(body)?,
+                (13, Value::Len(body)) => link(body)?,
+                (15, Value::Len(body)) => status(body, &mut row.status)?,
+                (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
+                (1..=16, _) => return Err(field.wrong_type("Span")),
+                _ => {}
+            }
+        }
+        let trace_id: [u8; 16] = id(trace_id, "trace_id", start)?;
+        let [hi, lo] = [0, 8].map(|at| u64::from_be_bytes(std::array::from_fn(|index| trace_id[at + index])));
+        (row.trace_hi, row.trace_lo) = (hi, lo);
+        row.span_id = u64::from_be_bytes(id(span_id, "span_id", start)?);
+        if !parent_id.is_empty() {
+            row.parent_id = u64::from_be_bytes(id_of_length(parent_id, "parent_span_id", start)?);
+        }
+        self.columns.push(row, &self.span);
+        Ok(())
+    }
+}
+
+#[inline]
+fn text(body: Reader<'_>, message: &'static str, number: u32, at: usize) -> Checked {
+    body.text(message, number, at).map(|_| ())
+}
+
+fn id_of_length<const N: usize>(bytes: &[u8], name: &'static str, at: usize) -> Checked<[u8; N]> {
+    bytes.try_into().map_err(|_| WireError { reason: Reason::IdLength(name, N as u8), offset: at })
+}
+
+fn id<const N: usize>(bytes: &[u8], name: &'static str, at: usize) -> Checked<[u8; N]> {
+    let id = id_of_length(bytes, name, at)?;
+    if id == [0; N] {
+        return Err(WireError { reason: Reason::IdZero(name), offset: at });
+    }
+    Ok(id)
+}
+
+fn scope(mut body: Reader<'_>) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1 | 2, Value::Len(body)) => text(body, "InstrumentationScope", field.number, field.at)?,
+            (3, Value::Len(body)) => {
+                key_value(body, 0)?;
+            }
+            (4, Value::Varint(_)) => {}
+            (1..=4, _) => return Err(field.wrong_type("InstrumentationScope")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn entity_ref(mut body: Reader<'_>) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1..=4, Value::Len(body)) => text(body, "EntityRef", field.number, field.at)?,
+            (1..=4, _) => return Err(field.wrong_type("EntityRef")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn event(mut body: Reader<'_>) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1, Value::Fixed64(_)) | (4, Value::Varint(_)) => {}
+            (2, Value::Len(body)) => text(body, "Event", 2, field.at)?,
+            (3, Value::Len(body)) => {
+                key_value(body, 0)?;
+            }
+            (1..=4, _) => return Err(field.wrong_type("Event")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn link(mut body: Reader<'_>) -> Checked {
+    let start = body.offset();
+    let (mut trace_id, mut span_id) = (&[][..], &[][..]);
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1, Value::Len(body)) => trace_id = body.rest(),
+            (2, Value::Len(body)) => span_id = body.rest(),
+            (3, Value::Len(body)) => text(body, "Link", 3, field.at)?,
+            (4, Value::Len(body)) => {
+                key_value(body, 0)?;
+            }
+            (5, Value::Varint(_)) | (6, Value::Fixed32(_)) => {}
+            (1..=6, _) => return Err(field.wrong_type("Link")),
+            _ => {}
+        }
+    }
+    if !trace_id.is_empty() {
+        id_of_length::<16>(trace_id, "link trace_id", start)?;
+    }
+    if !span_id.is_empty() {
+        id_of_length::<8>(span_id, "link span_id", start)?;
+    }
+    Ok(())
+}
+
+fn status(mut body: Reader<'_>, code: &mut i32) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (2, Value::Len(body)) => text(body, "Status", 2, field.at)?,
+            (3, Value::Varint(value)) => *code = value as i32,
+            (2..=3, _) => return Err(field.wrong_type("Status")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An attribute. `depth` is how many arrays and lists it is inside of.
+#[inline]
+fn key_value(mut body: Reader<'_>, depth: u32) -> Checked<(&str, Scalar<'_>)> {
+    let mut key = "";
+    let mut value = Scalar::Null;
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1, Value::Len(body)) => key = body.text("KeyValue", 1, field.at)?,
+            (2, Value::Len(body)) => any_value(body, depth, &mut value)?,
+            (3, Value::Varint(_)) => {}
+            (1..=3, _) => return Err(field.wrong_type("KeyValue")),
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+/// Merges an AnyValue into `value`: the last member of the oneof that is present wins.
+fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>) -> Checked {
+    while let Some(field) = body.field()? {
+        *value = match (field.number, field.value) {
+            (1, Value::Len(body)) => Scalar::Str(body.text("AnyValue", 1, field.at)?),
+            (2, Value::Varint(truth)) => Scalar::Bool(truth != 0),
+            (3, Value::Varint(number)) => Scalar::Int(number as i64),
+            (4, Value::Fixed64(bits)) => Scalar::Double(f64::from_bits(bits)),
+            (5 | 6, Value::Len(_)) if depth == MAX_DEPTH => {
+                return Err(WireError { reason: Reason::TooDeep, offset: field.at });
+            }
+            (5, Value::Len(body)) => {
+                array_value(body, depth + 1)?;
+                Scalar::Null
+            }
+            (6, Value::Len(body)) => {
+                key_value_list(body, depth + 1)?;
+                Scalar::Null
+            }
+            (7, Value::Len(_)) | (8, Value::Varint(_)) => Scalar::Null,
+            (1..=8, _) => return Err(field.wrong_type("AnyValue")),
+            _ => continue,
+        };
+    }
+    Ok(())
+}
+
+fn array_value(mut body: Reader<'_>, depth: u32) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1, Value::Len(body)) => any_value(body, depth, &mut Scalar::Null)?,
+            (1, _) => return Err(field.wrong_type("ArrayValue")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn key_value_list(mut body: Reader<'_>, depth: u32) -> Checked {
+    while let Some(field) = body.field()? {
+        match (field.number, field.value) {
+            (1, Value::Len(body)) => {
+                key_value(body, depth)?;
+            }
+            (1, _) => return Err(field.wrong_type("KeyValueList")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::{Level, Type, Watched};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Int64Type, UInt64Type};
+
+    /// A field of wire type 2.
+    fn len(number: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2, body.len() as u8];
+        out.extend(body);
+        out
+    }
+
+    fn attribute(number: u8, key: &str, value: &[u8]) -> Vec<u8> {
+        len(number, &[len(1, key.as_bytes()), len(2, value)].concat())
+    }
+
+    fn request(span: &[u8], resource: &[u8]) -> Vec<u8> {
+        len(1, &[len(2, &len(2, span)), len(1, resource)].concat())
+    }
+
+    fn span(attributes: &[Vec<u8>]) -> Vec<u8> {
+        [len(1, &[7; 16]), len(2, &[9; 8]), len(5, b"run"), attributes.concat()].concat()
+    }
+
+    fn watch() -> Watch {
+        let watched = |column: &str, kind, keys: &[&str], level| Watched {
+            column: column.into(),
+            kind,
+            keys: keys.iter().map(ToString::to_string).collect(),
+            level,
+        };
+        Watch::new(vec![
+            watched("shots", Type::Int, &["quantum.shots", "shots"], Level::Span),
+            watched("service", Type::String, &["service.name"], Level::Resource),
+        ])
+        .expect("distinct columns")
+    }
+
+    #[test]
+    fn a_resource_after_its_spans_is_theirs_too() {
+        let payload = request(
+            &span(&[attribute(9, "shots", b"\x18\x02"), attribute(9, "quantum.shots", b"\x18\x01")]),
+            &attribute(1, "service.name", b"\x0a\x03qpu"),
+        );
+        let scanned = scan(&[payload], &watch()).expect("a batch");
+        assert_eq!(scanned.errors, []);
+        assert_eq!(scanned.batch["trace_hi"].as_primitive::<UInt64Type>().value(0), 0x0707_0707_0707_0707);
+        assert_eq!(scanned.batch["shots"].as_primitive::<Int64Type>().value(0), 1);
+        assert_eq!(scanned.batch["service"].as_string_view().value(0), "qpu");
+    }
+
+    #[test]
+    fn a_bad_payload_takes_its_rows_back() {
+        let good = request(&span(&[]), &[]);
+        let mut bad = good.clone();
+        bad.extend([0x0b]);
+        let scanned = scan(&[&bad, &good, &bad], &watch()).expect("a batch");
+        assert_eq!(scanned.batch.num_rows(), 1);
+        let group = WireError { reason: Reason::Group, offset: good.len() };
+        assert_eq!(scanned.errors, [(0, group.clone()), (2, group)]);
+    }
+
+    #[test]
+    fn nothing_gives_an_empty_batch() {
+        let scanned = scan(&[b""], &watch()).expect("a batch");
+        assert_eq!((scanned.batch.num_rows(), scanned.errors.len()), (0, 0));
+    }
+}

@@ -1,0 +1,269 @@
+//! Spans out of payloads, edited, joined into one new ExportTraceServiceRequest.
+//!
+//! The twin of `eigenspan/collector/splice_python.py`. What no edit names keeps its bytes and their order.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::wire::{Reader, Value, WireError, put_varint, varint_size};
+
+/// One span to take, and what to change in it. `S` and `B` are whatever holds text and bytes at the caller.
+#[derive(Clone, Debug)]
+pub struct Edit<S, B> {
+    pub offset: usize,
+    pub length: usize,
+    /// Key, and the encoded Span.attributes field; left out if the span has an attribute with this key.
+    pub add: Vec<(S, B)>,
+    /// The new trace_state; `None` leaves it as it is, `""` removes it.
+    pub trace_state: Option<S>,
+}
+
+/// Why nothing was spliced. `part` is the index of the payload among the parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpliceError {
+    Wire { part: usize, error: WireError },
+    NotASpan { part: usize, offset: usize, length: usize },
+}
+
+impl fmt::Display for SpliceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wire { part, error } => write!(f, "part {part}: {} at byte {}", error.reason, error.offset),
+            Self::NotASpan { part, offset, length } => {
+                write!(f, "part {part}: no span of {length} bytes at byte {offset}")
+            }
+        }
+    }
+}
+
+/// One request with the chosen spans, in the order of the edits. Spans whose ResourceSpans are equal but for their
+/// scopes share one, and within it those whose ScopeSpans are equal but for their spans; both in order of appearance.
+pub fn splice<P, S, B>(parts: &[(P, Vec<Edit<S, B>>)]) -> Result<Vec<u8>, SpliceError>
+where
+    P: AsRef<[u8]>,
+    S: AsRef<str>,
+    B: AsRef<[u8]>,
+{
+    let mut groups = Groups::default();
+    for (part, (payload, edits)) in parts.iter().enumerate() {
+        let at_part = |error| SpliceError::Wire { part, error };
+        let index = Index::of(payload.as_ref()).map_err(at_part)?;
+        let mut group_of_scope = vec![None; index.scopes.len()];
+        for edit in edits {
+            let (scope, span) = index.find(edit.offset, edit.length).ok_or(SpliceError::NotASpan {
+                part,
+                offset: edit.offset,
+                length: edit.length,
+            })?;
+            let group = match group_of_scope[scope] {
+                Some(group) => group,
+                None => *group_of_scope[scope].insert(groups.find(&index, scope).map_err(at_part)?),
+            };
+            write_span(&mut groups.scopes[group].spans, span, edit).map_err(at_part)?;
+        }
+    }
+    Ok(groups.finish())
+}
+
+/// Where the spans of a payload are, in document order.
+struct Index<'a> {
+    resources: Vec<Reader<'a>>,
+    scopes: Vec<(usize, Reader<'a>)>,
+    spans: Vec<(usize, Reader<'a>)>,
+}
+
+impl<'a> Index<'a> {
+    fn of(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut index = Self { resources: Vec::new(), scopes: Vec::new(), spans: Vec::new() };
+        let mut request = Reader::new(payload);
+        while let Some(resource) = child(&mut request, 1)? {
+            let mut scopes = resource;
+            while let Some(scope) = child(&mut scopes, 2)? {
+                let mut spans = scope;
+                while let Some(span) = child(&mut spans, 2)? {
+                    index.spans.push((index.scopes.len(), span));
+                }
+                index.scopes.push((index.resources.len(), scope));
+            }
+            index.resources.push(resource);
+        }
+        Ok(index)
+    }
+
+    /// The span with exactly this place, and the number of its scope.
+    fn find(&self, offset: usize, length: usize) -> Option<(usize, Reader<'a>)> {
+        let found = self.spans.binary_search_by_key(&offset, |(_, span)| span.offset()).ok()?;
+        self.spans.get(found).copied().filter(|(_, span)| span.rest().len() == length)
+    }
+}
+
+/// The next submessage in field `number`, or `None` at the end of the parent.
+fn child<'a>(parent: &mut Reader<'a>, number: u32) -> Result<Option<Reader<'a>>, WireError> {
+    while let Some(field) = parent.field()? {
+        if let (Value::Len(body), true) = (field.value, field.number == number) {
+            return Ok(Some(body));
+        }
+    }
+    Ok(None)
+}
+
+/// All of a message but its submessages in field `number`.
+fn head(mut body: Reader<'_>, number: u32) -> Result<Vec<u8>, WireError> {
+    let mut kept = Vec::new();
+    while let Some(field) = body.field()? {
+        if !matches!(field.value, Value::Len(_)) || field.number != number {
+            kept.extend_from_slice(body.since(field.at));
+        }
+    }
+    Ok(kept)
+}
+
+struct Resource {
+    head: Vec<u8>,
+    scopes: Vec<usize>,
+}
+
+struct Scope {
+    head: Vec<u8>,
+    spans: Vec<u8>,
+}
+
+/// The request in the making.
+#[derive(Default)]
+struct Groups {
+    resources: Vec<Resource>,
+    scopes: Vec<Scope>,
+    resource_of: HashMap<Vec<u8>, usize>,
+    scope_of: HashMap<(usize, Vec<u8>), usize>,
+}
+
+impl Groups {
+    fn find(&mut self, index: &Index<'_>, scope: usize) -> Result<usize, WireError> {
+        let (resource, scope) = index.scopes[scope];
+        let resource_head = head(index.resources[resource], 2)?;
+        let scope_head = head(scope, 2)?;
+        let resource = *self.resource_of.entry(resource_head).or_insert_with_key(|head| {
+            self.resources.push(Resource { head: head.clone(), scopes: Vec::new() });
+            self.resources.len() - 1
+        });
+        Ok(*self.scope_of.entry((resource, scope_head)).or_insert_with_key(|(_, head)| {
+            self.scopes.push(Scope { head: head.clone(), spans: Vec::new() });
+            self.resources[resource].scopes.push(self.scopes.len() - 1);
+            self.scopes.len() - 1
+        }))
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        let size_of_scope = |&scope: &usize| self.scopes[scope].head.len() + self.scopes[scope].spans.len();
+        let mut out = Vec::with_capacity(self.scopes.iter().map(|s| s.head.len() + s.spans.len() + 16).sum());
+        for resource in &self.resources {
+            let scopes = resource.scopes.iter().map(size_of_scope);
+            let size: usize = scopes.map(|size| 1 + varint_size(size as u64) + size).sum();
+            put_len(&mut out, 1, resource.head.len() + size);
+            out.extend_from_slice(&resource.head);
+            for scope in &resource.scopes {
+                put_len(&mut out, 2, size_of_scope(scope));
+                out.extend_from_slice(&self.scopes[*scope].head);
+                out.extend_from_slice(&self.scopes[*scope].spans);
+            }
+        }
+        out
+    }
+}
+
+/// The tag and length of a field of wire type 2.
+fn put_len(out: &mut Vec<u8>, number: u8, length: usize) {
+    out.push(number << 3 | 2);
+    put_varint(out, length as u64);
+}
+
+fn write_span<S, B>(out: &mut Vec<u8>, mut span: Reader<'_>, edit: &Edit<S, B>) -> Result<(), WireError>
+where
+    S: AsRef<str>,
+    B: AsRef<[u8]>,
+{
+    if edit.trace_state.is_none() && edit.add.is_empty() {
+        put_len(out, 2, span.rest().len());
+        out.extend_from_slice(span.rest());
+        return Ok(());
+    }
+    let mut body = Vec::with_capacity(span.rest().len() + 64);
+    let mut keys = Vec::new();
+    while let Some(field) = span.field()? {
+        if let (9, Value::Len(attribute)) = (field.number, field.value) {
+            keys.push(key_of(attribute)?);
+        }
+        if field.number != 3 || edit.trace_state.is_none() {
+            body.extend_from_slice(span.since(field.at));
+        }
+    }
+    if let Some(text) = edit.trace_state.as_ref().map(AsRef::as_ref).filter(|text| !text.is_empty()) {
+        put_len(&mut body, 3, text.len());
+        body.extend_from_slice(text.as_bytes());
+    }
+    for (key, attribute) in &edit.add {
+        let key = key.as_ref().as_bytes();
+        if !keys.contains(&key) {
+            keys.push(key);
+            body.extend_from_slice(attribute.as_ref());
+        }
+    }
+    put_len(out, 2, body.len());
+    out.extend_from_slice(&body);
+    Ok(())
+}
+
+fn key_of(mut attribute: Reader<'_>) -> Result<&[u8], WireError> {
+    let mut key = &[][..];
+    while let Some(body) = child(&mut attribute, 1)? {
+        key = body.rest();
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn len(number: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_len(&mut out, number, body.len());
+        out.extend(body);
+        out
+    }
+
+    fn edit(offset: usize, length: usize) -> Edit<&'static str, Vec<u8>> {
+        Edit { offset, length, add: Vec::new(), trace_state: None }
+    }
+
+    #[test]
+    fn equal_heads_share_a_group() {
+        let payload = |span: &[u8]| len(1, &[len(2, &len(2, span)), len(1, b"r"), len(3, b"u")].concat());
+        let parts = [(payload(b"\x30\x01"), vec![edit(6, 2)]), (payload(b"\x30\x02"), vec![edit(6, 2)])];
+        let scope = len(2, &[len(2, b"\x30\x01"), len(2, b"\x30\x02")].concat());
+        assert_eq!(splice(&parts), Ok(len(1, &[len(1, b"r"), len(3, b"u"), scope].concat())));
+    }
+
+    #[test]
+    fn an_edit_cuts_and_appends_and_does_not_repeat_a_key() {
+        let attribute = |key: &str| len(9, &len(1, key.as_bytes()));
+        let span = [len(3, b"a=1"), attribute("x"), vec![0x30, 2], len(3, b"b=2")].concat();
+        let payload = len(1, &len(2, &len(2, &span)));
+        let change = Edit {
+            add: vec![("x", attribute("x")), ("y", attribute("y")), ("y", attribute("y"))],
+            trace_state: Some("c=3"),
+            ..edit(6, span.len())
+        };
+        let expected = [attribute("x"), vec![0x30, 2], len(3, b"c=3"), attribute("y")].concat();
+        assert_eq!(splice(&[(payload, vec![change])]), Ok(len(1, &len(2, &len(2, &expected)))));
+    }
+
+    #[test]
+    fn a_place_without_a_span_is_refused() {
+        let payload = len(1, &len(2, &len(2, b"\x30\x01")));
+        for (offset, length) in [(5, 2), (6, 1), (6, 3), (0, 0), (99, 2)] {
+            let refused = splice(&[(&payload, vec![edit(offset, length)])]);
+            assert_eq!(refused, Err(SpliceError::NotASpan { part: 0, offset, length }));
+        }
+    }
+}

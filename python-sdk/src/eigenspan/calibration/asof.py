@@ -1,0 +1,262 @@
+"""Which snapshot was in force when a job executed. No I/O and no clock: an index in, an answer out.
+
+The order of keys is: the calibration id that the span carries; else the greatest valid_from <= t_exec; else nothing.
+A snapshot holds in the half-open interval [valid_from, valid_to), where valid_to is the next snapshot's valid_from.
+Never the newest, never the nearest after: what was not known to hold is not attached.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from eigenspan.calibration.attributes import MatchKind, StatusSample
+from eigenspan.calibration.backends import Series, provider_of, series_of
+from eigenspan.calibration.instants import format_ns
+from eigenspan.calibration.summary import Summary
+
+KINDS: Final[tuple[MatchKind, ...]] = ("none", "as_of", "id")  # codes of Matches.kind
+UNKNOWN: Final = -1  # a backend name that belongs to no series
+AMBIGUOUS: Final = -2  # a backend name that several providers use, without a provider
+_CACHE_LIMIT: Final = 4096  # names come from senders: remember a bounded number of them
+
+Int64s = npt.NDArray[np.int64]
+
+
+class Match(msgspec.Struct, frozen=True):
+    """The snapshot in force, by which key it was found, and in words why this one or none."""
+
+    snapshot: Summary | None
+    kind: MatchKind
+    reason: str
+
+
+class Matches(NamedTuple):
+    """Answers for columns: `row` indexes AsOfIndex.summaries (-1: none), `kind` indexes KINDS."""
+
+    row: npt.NDArray[np.int32]
+    kind: npt.NDArray[np.uint8]
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """A snapshot's summary under the backend name by which it was published."""
+
+    name: str
+    summary: Summary
+
+
+class AsOfIndex:
+    """All snapshots of all backends in memory, ready to be asked; immutable once built.
+
+    Consecutive observations with the same content are one snapshot, valid from the first. Of several documents for one
+    instant the fuller one holds (ties by version), whatever the order in which they arrived. A fake backend has a
+    series of its own; before its first snapshot the snapshots of the machine that it replays apply.
+    """
+
+    def __init__(
+        self,
+        observed: Iterable[Observed],
+        statuses: Iterable[StatusSample] = (),
+        aliases: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
+        self.summaries: list[Summary] = []
+        self._aliases = {(provider_of(p), a.strip().lower()): b for (p, a), b in (aliases or {}).items()}
+        self._codes: dict[Series, int] = {}
+        self._rows: list[tuple[list[int], list[int]]] = []  # by series code: valid_from_ns, row
+        self._by_id: dict[tuple[int, str], int] = {}
+        self._by_bare_id: dict[str, int] = {}
+        self._build(observed)
+        self._columns()
+        self._providers = sorted({series.provider for series in self._codes})
+        self._resolved: dict[tuple[str | None, str | None], int] = {}
+        self._statuses: dict[tuple[str, str], tuple[list[int], list[StatusSample]]] = {}
+        for sample in sorted(statuses, key=lambda s: s.observed_at_ns):
+            series = self._series(sample.provider, sample.backend)
+            times, samples = self._statuses.setdefault((series.provider, series.name), ([], []))
+            times.append(sample.observed_at_ns)
+            samples.append(sample)
+
+    def _build(self, observed: Iterable[Observed]) -> None:
+        groups: dict[Series, list[Summary]] = defaultdict(list)
+        for seen in observed:
+            groups[self._series(seen.summary.provider, seen.name)].append(seen.summary)
+        for series in sorted(groups):
+            listed = groups[series]
+            if series.simulated:
+                first = min(summary.valid_from_ns for summary in listed)
+                real = groups.get(series._replace(simulated=False), [])
+                listed = listed + [summary for summary in real if summary.valid_from_ns < first]
+            self._add(series, listed)
+
+    def _add(self, series: Series, listed: list[Summary]) -> None:
+        code = self._codes.setdefault(series, len(self._codes))
+        runs: list[Summary] = []
+        last_of_instant = {s.valid_from_ns: s for s in sorted(listed, key=_precedence)}
+        for summary in last_of_instant.values():
+            if not runs or runs[-1].version != summary.version:
+                runs.append(summary)
+        times: list[int] = []
+        rows: list[int] = []
+        for i, summary in enumerate(runs):
+            valid_to = runs[i + 1].valid_from_ns if i + 1 < len(runs) else None
+            times.append(summary.valid_from_ns)
+            rows.append(len(self.summaries))
+            self.summaries.append(msgspec.structs.replace(summary, valid_to_ns=valid_to))
+        self._rows.append((times, rows))
+        held = {self.summaries[row].valid_from_ns: row for row in rows}
+        for summary in sorted(listed, key=_precedence):
+            if summary.calibration_id is None:
+                continue
+            row = held.get(summary.valid_from_ns, UNKNOWN)
+            if row == UNKNOWN or self.summaries[row].calibration_id != summary.calibration_id:
+                row = len(self.summaries)  # known by its id only
+                self.summaries.append(summary)
+            self._by_id[code, summary.calibration_id] = row
+            bare = self._by_bare_id.get(summary.calibration_id)
+            same = bare is None or (bare >= 0 and self.summaries[bare].version == summary.version)
+            self._by_bare_id[summary.calibration_id] = row if same else AMBIGUOUS
+
+    def _columns(self) -> None:
+        """Flatten all series into one sorted key: (series, rank of valid_from), so that one search answers a column."""
+        times = [t for series_times, _ in self._rows for t in series_times]
+        self._ranks: Int64s = np.unique(np.array(times, dtype=np.int64))
+        self._stride = len(self._ranks) + 1
+        codes = np.repeat(np.arange(len(self._rows), dtype=np.int64), [len(t) for t, _ in self._rows])
+        ranks = np.searchsorted(self._ranks, np.array(times, dtype=np.int64), side="right")
+        self._keys: Int64s = codes * self._stride + ranks
+        self._key_codes: Int64s = codes
+        self._key_rows = np.array([r for _, rows in self._rows for r in rows], dtype=np.int32)
+
+    def _series(self, provider: str, backend: str) -> Series:
+        provider = provider_of(provider)
+        target = self._aliases.get((provider, backend.strip().lower()), backend)
+        return series_of(provider, target)
+
+    @property
+    def backends(self) -> list[Series]:
+        """Every series that has a snapshot."""
+        return sorted(self._codes)
+
+    def timeline(self, provider: str | None, backend: str) -> list[Summary]:
+        """All snapshots of one backend in the order of their validity."""
+        code = self.series_code(provider, backend)
+        return [self.summaries[row] for row in self._rows[code][1]] if code >= 0 else []
+
+    def series_code(self, provider: str | None, backend: str | None) -> int:
+        """The number of a backend's series for `match_codes`; UNKNOWN or AMBIGUOUS where there is none."""
+        key = (provider, backend)
+        code = self._resolved.get(key)
+        if code is None:
+            code = self._resolve(provider, backend)
+            if len(self._resolved) >= _CACHE_LIMIT:
+                self._resolved.clear()
+            self._resolved[key] = code
+        return code
+
+    def _resolve(self, provider: str | None, backend: str | None) -> int:
+        if not backend:
+            return UNKNOWN
+        found = {
+            code
+            for candidate in ([provider] if provider else self._providers)
+            if (code := self._lookup(self._series(candidate, backend))) is not None
+        }
+        if len(found) > 1:
+            return AMBIGUOUS
+        return found.pop() if found else UNKNOWN
+
+    def _lookup(self, series: Series) -> int | None:
+        return self._codes.get(series, self._codes.get(series._replace(simulated=False)))
+
+    def match(
+        self, provider: str | None, backend: str | None, t_exec_ns: int | None, calibration_id: str | None = None
+    ) -> Match:
+        """The snapshot in force on `backend` at `t_exec_ns` (None or <= 0: unknown).
+
+        An id names a snapshot of that backend or, without a backend, the only content stored under it.
+        """
+        code = self.series_code(provider, backend)
+        unknown_id = ""
+        if calibration_id:
+            row = self._row_by_id(code, backend, calibration_id)
+            if row >= 0:
+                return Match(self.summaries[row], "id", f"calibration id {calibration_id}")
+            unknown_id = f"calibration id {calibration_id} is not stored; "
+        if code < 0:
+            why = "several providers have" if code == AMBIGUOUS else "no snapshot of"
+            return Match(None, "none", f"{unknown_id}{why} {provider or 'any provider'}/{backend or '?'}")
+        if t_exec_ns is None or t_exec_ns <= 0:
+            return Match(None, "none", f"{unknown_id}the execution time is unknown")
+        times, rows = self._rows[code]
+        at = bisect_right(times, t_exec_ns) - 1
+        if at < 0:
+            return Match(None, "none", f"{unknown_id}the first snapshot is of {format_ns(times[0])}")
+        return Match(self.summaries[rows[at]], "as_of", f"{unknown_id}in force since {format_ns(times[at])}")
+
+    def _row_by_id(self, code: int, backend: str | None, calibration_id: str) -> int:
+        if backend:
+            return self._by_id.get((code, calibration_id), UNKNOWN)
+        return self._by_bare_id.get(calibration_id, UNKNOWN)
+
+    def match_many(
+        self,
+        providers: Sequence[str | None],
+        backends: Sequence[str | None],
+        t_exec_ns: npt.ArrayLike,
+        calibration_ids: Sequence[str | None] | None = None,
+    ) -> Matches:
+        """`match` for columns: row i of the answer is match(providers[i], backends[i], t_exec_ns[i], ids[i])."""
+        resolve = self.series_code
+        codes = np.fromiter(map(resolve, providers, backends), dtype=np.int64, count=len(backends))
+        matches = self.match_codes(codes, t_exec_ns)
+        for i, calibration_id in enumerate(calibration_ids or ()):
+            if calibration_id:
+                row = self._row_by_id(int(codes[i]), backends[i], calibration_id)
+                if row >= 0:
+                    matches.row[i] = row
+                    matches.kind[i] = KINDS.index("id")
+        return matches
+
+    def match_codes(self, codes: npt.ArrayLike, t_exec_ns: npt.ArrayLike) -> Matches:
+        """The as-of join alone, for columns of `series_code` numbers and instants."""
+        code = np.asarray(codes, dtype=np.int64)
+        t = np.asarray(t_exec_ns, dtype=np.int64)
+        rank = np.searchsorted(self._ranks, t, side="right")
+        at = np.searchsorted(self._keys, code * self._stride + rank, side="right") - 1
+        found = (at >= 0) & (code >= 0) & (t > 0)
+        at = np.where(found, at, 0)
+        if len(self._keys):
+            found &= self._key_codes[at] == code
+            row = np.where(found, self._key_rows[at], np.int32(UNKNOWN))
+        else:
+            row = np.full(code.shape, UNKNOWN, dtype=np.int32)
+        return Matches(row.astype(np.int32, copy=False), found.astype(np.uint8))
+
+    def status(self, provider: str | None, backend: str | None, t_exec_ns: int | None) -> StatusSample | None:
+        """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""
+        if not backend or t_exec_ns is None:
+            return None
+        candidates = [provider] if provider else sorted({p for p, _ in self._statuses})
+        found = [
+            (times, samples)
+            for candidate in candidates
+            if (series := self._series(candidate, backend))
+            and not series.simulated
+            and (kept := self._statuses.get((series.provider, series.name)))
+            for times, samples in [kept]
+        ]
+        if len(found) != 1:
+            return None
+        times, samples = found[0]
+        at = bisect_right(times, t_exec_ns) - 1
+        return samples[at] if at >= 0 else None
+
+
+def _precedence(summary: Summary) -> tuple[int, int, str]:
+    return summary.valid_from_ns, summary.completeness(), summary.version

@@ -1,0 +1,67 @@
+"""Names of backends: which names mean one machine, and which mean a simulator of it.
+
+Providers publish one machine under several names: `ibm_torino`, `ibmq_16_melbourne`, `ibmqx2` for Yorktown, `alt_cairo`
+in edited exports. Qiskit's fake backends (`fake_torino`) replay the snapshot that their release shipped, whatever the
+machine does today, so they are a series of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+PROVIDER_ALIASES: Final[dict[str, str]] = {
+    "ibm_quantum": "ibm",
+    "ibm_cloud": "ibm",
+    "ibmq": "ibm",
+    "ibm_qiskit": "ibm",
+    "google_quantum": "google",
+    "google_quantum_ai": "google",
+    "cirq_google": "google",
+}
+_IBM_ODD: Final[dict[str, str]] = {"ibmqx2": "yorktown", "ibmqx4": "tenerife"}
+_IBM_PREFIX: Final = re.compile(r"^(?:ibmq_\d+_|ibmq_|ibm_|alt_)")
+_AER: Final = re.compile(r"^aer_simulator_from\((.*)\)$")
+_GRID_QUBIT: Final = re.compile(r"^q\((-?\d+),\s*(-?\d+)\)$")
+
+
+class Series(NamedTuple):
+    """The key of one machine's (or one simulator's) sequence of snapshots."""
+
+    provider: str
+    name: str
+    simulated: bool
+
+
+def provider_of(provider: str) -> str:
+    """The provider's one name."""
+    name = provider.strip().lower().replace(" ", "_").replace("-", "_")
+    return PROVIDER_ALIASES.get(name, name)
+
+
+def series_of(provider: str, backend: str) -> Series:
+    """The series that a provider's backend name belongs to; equal for all names of one machine.
+
+    >>> series_of("ibm", "ibmqx2").name == series_of("ibm", "ibmq_5_yorktown").name == "yorktown"
+    True
+    >>> series_of("ibm", "fake_torino")
+    Series(provider='ibm', name='torino', simulated=True)
+    """
+    provider = provider_of(provider)
+    name = backend.strip().lower()
+    if provider == "ibm":
+        if found := _AER.match(name):
+            name = "fake_" + found[1].removeprefix("fake_")
+        simulated = name.startswith("fake_")
+        name = name.removeprefix("fake_")
+        return Series(provider, _IBM_ODD.get(name, _IBM_PREFIX.sub("", name)), simulated)
+    if provider == "google":
+        name = name.rpartition("/processors/")[2].partition("/")[0].replace("-", "_")
+    return Series(provider, name, simulated=False)
+
+
+def qubit_label(label: int | str) -> str:
+    """The neutral id of a qubit that a span names: `3` for 3, `4_1` for Cirq's `q(4, 1)`."""
+    text = str(label).strip()
+    found = _GRID_QUBIT.match(text)
+    return f"{found[1]}_{found[2]}" if found else text

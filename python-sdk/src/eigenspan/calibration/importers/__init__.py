@@ -1,0 +1,1 @@
+"""One importer a provider: its documents and live objects in, the neutral snapshot out."""

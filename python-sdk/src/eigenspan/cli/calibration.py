@@ -1,0 +1,193 @@
+"""`eigenspan calibration`: import documents, list what is stored, show what was in force."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from eigenspan.calibration import CalibrationError, CalibrationStore, Snapshot, Summary, Usage, instants
+from eigenspan.calibration.attributes import backend_attributes
+from eigenspan.calibration.backends import qubit_label
+from eigenspan.calibration.estimators import circuit_attributes
+from eigenspan.calibration.importers.detect import Hints
+
+STORE_FILE = "calibration.db"
+
+
+class Instant(click.ParamType[int]):
+    """An RFC 3339 instant with an offset, as nanoseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return instants.parse(str(value))
+        except ValueError as error:
+            self.fail(f"{error}; write for example 2025-02-26T20:26:08Z", param, ctx)
+
+
+_data = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="EIGENSPAN_DATA",
+    default=Path("eigenspan-data"),
+    show_default=True,
+    help="The collector's data directory.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _open(data: Path) -> CalibrationStore:
+    try:
+        return CalibrationStore(data / STORE_FILE)
+    except (OSError, CalibrationError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _open_existing(data: Path) -> CalibrationStore:
+    if not (data / STORE_FILE).is_file():
+        raise click.ClickException(
+            f"no calibrations in {data}; import some with `eigenspan calibration import` or give --data"
+        )
+    return _open(data)
+
+
+@click.group()
+def calibration() -> None:
+    """Calibration snapshots: what backends were like, and when."""
+
+
+@calibration.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--backend", help="The backend's name, for documents that do not carry it (Google metrics).")
+@click.option("--valid-from", type=Instant(), help="When it was taken, for documents that do not say (Google metrics).")
+@_data
+def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | None, data: Path) -> None:
+    """Import calibration documents; the format is detected, .gz is unpacked.
+
+    Each file is stored or refused as a whole. The exit status is 1 if any was refused.
+    """
+    failed = 0
+    with _open(data) as store:
+        for path in files:
+            if path.with_name(path.name.replace("conf_", "props_", 1)) in files and path.name.startswith("conf_"):
+                click.echo(f"{'used':<10} {path.name}: with its props_ file")
+                continue
+            try:
+                put = store.import_file(path, Hints(backend=backend, valid_from_ns=valid_from))
+            except CalibrationError as error:
+                failed += 1
+                click.echo(f"refused    {error}", err=True)
+            else:
+                stored = store.document(put.version)
+                click.echo(f"{put.outcome:<10} {path.name}: {stored.backend.name} {put.version[:23]}")
+    if failed:
+        click.echo(f"{failed} of {len(files)} refused", err=True)
+        raise SystemExit(1)
+
+
+@calibration.command("list")
+@_as_json
+@_data
+def list_(*, as_json: bool, data: Path) -> None:
+    """List the backends with stored snapshots."""
+    with _open_existing(data) as store:
+        index = store.index()
+        rows = []
+        for series in index.backends:
+            name = f"fake_{series.name}" if series.simulated else series.name
+            timeline = index.timeline(series.provider, name)
+            rows.append(
+                {
+                    "provider": series.provider,
+                    "backend": name if series.simulated else timeline[-1].backend,
+                    "snapshots": len(timeline),
+                    "first": instants.format_ns(timeline[0].valid_from_ns),
+                    "last": instants.format_ns(timeline[-1].valid_from_ns),
+                    "num_qubits": timeline[-1].num_qubits,
+                    "version": timeline[-1].version,
+                }
+            )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(f"{'PROVIDER':<10} {'BACKEND':<22} {'SNAPSHOTS':>9}  {'FIRST':<24} {'LAST':<24} {'QUBITS':>6}  VERSION")
+    for row in rows:
+        click.echo(
+            f"{row['provider']:<10} {row['backend']:<22} {row['snapshots']:>9}  {row['first']:<24} {row['last']:<24}"
+            f" {row['num_qubits']:>6}  {str(row['version'])[:23]}"
+        )
+
+
+@calibration.command("show")
+@click.argument("backend")
+@click.option("--provider", help="The provider, when several have a backend of this name.")
+@click.option("--at", type=Instant(), help="When the job executed (default: now).")
+@click.option("--qubits", help="Comma-separated qubits to look at, such as 0,1,2 or 4_1,4_2.")
+@_as_json
+@_data
+def show(*, backend: str, provider: str | None, at: int | None, qubits: str | None, as_json: bool, data: Path) -> None:
+    """Show the snapshot of BACKEND that was in force, and every span attribute that it gives."""
+    at = time.time_ns() if at is None else at
+    with _open_existing(data) as store:
+        index = store.index()
+        match = index.match(provider, backend, at)
+        if match.snapshot is None:
+            raise click.ClickException(f"{match.reason}, at {instants.format_ns(at)}")
+        status = index.status(provider, backend, at)
+        attributes = backend_attributes(match.snapshot, at, match.kind, status)
+        chosen: list[dict[str, Any]] = []
+        if qubits:
+            document = store.document(match.snapshot.version)
+            labels = _labels(document, qubits)
+            usage = Usage(qubits=labels, measured=labels, measurements=0)
+            attributes |= circuit_attributes(document, usage)
+            chosen = [_qubit(document, label) for label in labels]
+    if as_json:
+        shown = {"at": instants.format_ns(at), "snapshot": _snapshot(match.snapshot), "attributes": attributes}
+        click.echo(json.dumps(shown | ({"qubits": chosen} if qubits else {}), indent=2))
+        return
+    snapshot = match.snapshot
+    since = instants.format_ns(snapshot.valid_from_ns)
+    until = "now" if snapshot.valid_to_ns is None else instants.format_ns(snapshot.valid_to_ns)
+    click.echo(f"{snapshot.provider} {snapshot.backend} {snapshot.backend_version or ''}, {snapshot.num_qubits} qubits")
+    click.echo(f"{snapshot.version}")
+    click.echo(f"in force from {since} until {until}; asked for {instants.format_ns(at)}")
+    click.echo()
+    width = max(map(len, attributes))
+    for name, value in attributes.items():
+        click.echo(f"{name:<{width}}  {value:.6g}" if isinstance(value, float) else f"{name:<{width}}  {value}")
+    for row in chosen:
+        click.echo("qubit " + "  ".join(f"{key}={value}" for key, value in row.items() if value not in (None, [])))
+
+
+def _labels(document: Snapshot, text: str) -> tuple[str, ...]:
+    labels = tuple(qubit_label(part) for part in text.split(",") if part.strip())
+    unknown = [label for label in labels if label not in document.qubits.id]
+    if unknown or not labels:
+        known = document.qubits.id
+        raise click.ClickException(f"no qubit {', '.join(unknown) or text!r}; there are {known[0]} to {known[-1]}")
+    return labels
+
+
+def _qubit(document: Snapshot, label: str) -> dict[str, Any]:
+    q = document.qubits
+    i = q.id.index(label)
+    columns = {name: getattr(q, name) for name in ("t1_s", "t2_s", "readout_error", "readout_duration_s")}
+    values = {name: column[i] for name, column in columns.items() if column is not None}
+    return {"id": label, **values, "operational": q.operational[i], "flags": q.flags[i]}
+
+
+def _snapshot(summary: Summary) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(summary)
+    for name in ("valid_from", "valid_to", "oldest_measured_at"):
+        ns = built.pop(f"{name}_ns", None)
+        built[name] = None if ns is None else instants.format_ns(ns)
+    return built

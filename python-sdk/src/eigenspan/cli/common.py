@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..collector.config import load
+from ..collector.settings import Settings
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config, --data, --export and --set; the command gets them as keyword arguments."""
+    options = [
+        click.option("--config", "config_file", type=click.Path(path_type=Path), help="A YAML configuration file."),
+        click.option("--data", type=click.Path(path_type=Path), help="The directory for everything that is kept."),
+        click.option("--export", "exports", multiple=True, metavar="KIND=HOST:PORT", help="Also send kept traces there: "
+                     "jaeger, tempo, otlp or otlphttp. May be repeated."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one setting."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_from(
+    config_file: Path | None, data: Path | None, exports: tuple[str, ...], overrides: tuple[str, ...]
+) -> Settings:
+    """The settings that the options name."""
+    settings = load(config_file, overrides=overrides, exports=exports)
+    if data is not None:
+        settings.service.data = str(data)
+    return settings

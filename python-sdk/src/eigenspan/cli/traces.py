@@ -1,0 +1,75 @@
+"""`eigenspan traces`: look into the embedded store, also while a collector runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from google.protobuf import json_format
+
+from ..collector.settings import Service
+from ..store.traces import Filters, TraceStore
+
+_DATA = click.option("--data", type=click.Path(path_type=Path), default=Service().data, show_default=True)
+
+
+@click.group()
+def traces() -> None:
+    """List and show kept traces."""
+
+
+@traces.command(name="list")
+@_DATA
+@click.option("--errors", is_flag=True, help="Only traces with an error.")
+@click.option("--service", help="Only traces of this service.")
+@click.option("--backend", help="Only traces that ran on this backend.")
+@click.option("--slower-than", type=float, metavar="SECONDS", help="Only traces that took longer.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line a trace.")
+def list_traces(
+    data: Path, errors: bool, service: str | None, backend: str | None, slower_than: float | None, limit: int, as_json: bool
+) -> None:
+    """The newest kept traces."""
+    with _store(data) as store:
+        rows = store.list(Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit)
+    for row in rows:
+        if as_json:
+            click.echo(json.dumps(row.to_dict()))
+        else:
+            when = datetime.fromtimestamp(row.start_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            flag = "ERROR" if row.errors else "ok"
+            click.echo(
+                f"{row.trace_id}  {when}  {row.duration_s:9.3f} s  {row.spans:4d} spans  {flag:5}  "
+                f"{row.rule:10}  {row.service}  {row.root}  {row.backend or ''}"
+            )
+
+
+@traces.command()
+@click.argument("trace_id")
+@_DATA
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as OTLP/JSON.")
+def show(trace_id: str, data: Path, as_json: bool) -> None:
+    """One trace, as a tree with its attributes."""
+    with _store(data) as store:
+        found = store.trace(trace_id)
+    if found is None:
+        click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json_format.MessageToJson(found.message()))
+        return
+    for node in found.tree():
+        indent = "  " * node.depth
+        click.echo(f"{indent}{node.name}  {node.duration_s * 1000:.3f} ms  {node.status}")
+        for key, value in node.attributes.items():
+            click.echo(f"{indent}    {key} = {value}")
+
+
+def _store(data: Path) -> TraceStore:
+    path = data.expanduser() / "traces"
+    if not path.is_dir():
+        raise click.ClickException(f"{path} does not exist: no collector has kept anything there; name one with --data")
+    return TraceStore(path, read_only=True)

@@ -1,0 +1,101 @@
+"""The calibration join: which snapshot was in force when each span's job executed.
+
+Execution time, in this order: the provider's own running timestamp on the span or on another span of the same job;
+the end of the span that executed the job; the end of the span itself, unless it only submits (a PRODUCER span's end
+says nothing about when the job ran, so it then gets no calibration).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from .traces import Due
+
+if TYPE_CHECKING:
+    from ..calibration.asof import AsOfIndex, Match
+    from ..calibration.attributes import StatusSample
+
+_PRODUCER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A span that ran on a backend, when it did, and the snapshot that was in force."""
+
+    trace: int
+    position: int
+    offset: int
+    length: int
+    executed_ns: int
+    match: Match
+    status: StatusSample | None
+
+
+def calibrate(quantum: pl.DataFrame, index: AsOfIndex) -> list[Calibrated]:
+    """Match every span that names a backend, where its execution time is known."""
+    if quantum.is_empty():
+        return []
+    rows = list(quantum.iter_rows(named=True))
+    stated: dict[tuple[int, str], int] = {}
+    ended: dict[tuple[int, str], int] = {}
+    for row in rows:
+        if row["job_id"] is None:
+            continue
+        job = (row["trace"], row["job_id"])
+        start_ns = instant_ns(row["execution_start"])
+        if start_ns is not None:
+            stated[job] = start_ns
+        elif row["kind"] != _PRODUCER:
+            ended[job] = max(ended.get(job, 0), row["end_ns"])
+    out = []
+    for row in rows:
+        job = (row["trace"], row["job_id"])
+        executed_ns = instant_ns(row["execution_start"]) or stated.get(job)
+        if executed_ns is None:
+            executed_ns = ended.get(job) if row["kind"] == _PRODUCER else row["end_ns"]
+        if executed_ns:
+            match = index.match(row["provider"], row["backend"], executed_ns, row["calibration_id"])
+            status = index.status(row["provider"], row["backend"], executed_ns)
+            at = (row["trace"], row["position"], row["offset"], row["length"])
+            out.append(Calibrated(*at, executed_ns, match, status))
+    return out
+
+
+def instant_ns(text: str | None) -> int | None:
+    """Nanoseconds since 1970 of an ISO 8601 instant; None where it is absent, unreadable or has no time zone."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    whole = moment.replace(microsecond=0)
+    return int(whole.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def describe(due: Due, calibrated: list[Calibrated]) -> pl.DataFrame:
+    """The due traces with the calibration columns that rules may use: age and medians, the worst of the trace's spans."""
+    columns: dict[str, list[float | None]] = {name: [None] * len(due.keys) for name in CALIBRATION_COLUMNS}
+    for item in calibrated:
+        summary = item.match.snapshot
+        if summary is None:
+            continue
+        values = {
+            "calibration_age_s": (item.executed_ns - summary.valid_from_ns) / 1e9,
+            "two_qubit_error": summary.two_qubit_error_median,
+            "readout_error": summary.readout_error_median,
+        }
+        for name, value in values.items():
+            held = columns[name][item.trace]
+            if value is not None and (held is None or value > held):
+                columns[name][item.trace] = value
+    return due.traces.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items())
+
+
+CALIBRATION_COLUMNS = ("calibration_age_s", "two_qubit_error", "readout_error")

@@ -1,0 +1,263 @@
+"""Group commit: whatever arrived while the last sync ran is scanned, redacted, logged and synced together.
+
+One thread does it. The door hands it payloads with a callback and answers its client when the callback runs, which is
+after the disk has the bytes. What is above sees only committed columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from .errors import EigenspanError, ScanError, Unavailable
+from .redact import redact
+from .spans import Payload, Signal, Watch
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .log import Log
+    from .scan import Engine
+
+Done = Callable[[EigenspanError | None], None]
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether the door is open, and what a client is told when it is not. Set by the pipeline as data."""
+
+    open: bool = True
+    reason: str = ""
+    retry_after_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one group commit put on disk: spans as columns, other signals as positions."""
+
+    spans: pl.DataFrame
+    others: tuple[tuple[int, Signal, str], ...]  # position, signal, tenant
+    through: int
+    log_ns: int
+    payloads: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A payload with the position, log time and digest under which the log holds it."""
+
+    position: int
+    payload: Payload
+    log_ns: int
+    digest: bytes
+
+
+def digest_of(payload: Payload) -> bytes:
+    """128 bits that name a payload: its tenant, signal and bytes as received."""
+    h = hashlib.blake2b(payload.body, digest_size=16, person=payload.signal.encode())
+    h.update(b"\0" + payload.tenant.encode())
+    return h.digest()
+
+
+def columns(logged: Sequence[Logged], engine: Engine, watch: Watch) -> Committed:
+    """The committed columns of payloads that the log holds; what cannot be scanned is left out (it never got in)."""
+    traces = [entry for entry in logged if entry.payload.signal == "traces"]
+    scanned = engine.scan([entry.payload.body for entry in traces], watch)
+    return _committed(logged, traces, scanned.columns)
+
+
+def _committed(logged: Sequence[Logged], traces: Sequence[Logged], spans: pl.DataFrame) -> Committed:
+    payload = spans["payload"].to_numpy()
+    position = np.array([entry.position for entry in traces], dtype=np.uint64)
+    log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
+    tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
+    spans = spans.with_columns(
+        pl.Series("position", position[payload], dtype=pl.UInt64),
+        pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
+        tenant.gather(spans["payload"]),
+    )
+    others = tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces")
+    return Committed(
+        spans,
+        others,
+        through=logged[-1].position,
+        log_ns=logged[-1].log_ns,
+        payloads=len(logged),
+        bytes=sum(len(e.payload.body) for e in logged),
+    )
+
+
+class Committer:
+    """Owns the log's write side. `submit` may be called from any thread; `drain` is for the pipeline's thread."""
+
+    def __init__(
+        self,
+        log: Log,
+        engine: Engine,
+        clock: Clock,
+        *,
+        watch: Watch,
+        redact_keys: Sequence[str] = (),
+        max_bytes: int = 256 << 20,
+        max_group: int = 256,
+        remember_s: float = 600.0,
+    ) -> None:
+        self._log, self._engine, self._clock = log, engine, clock
+        self._watch, self._redact_keys = watch, tuple(redact_keys)
+        self._max_bytes, self._max_group, self._remember_ns = max_bytes, max_group, int(remember_s * 1e9)
+        self._waiting: deque[tuple[Payload, Done]] = deque()
+        self._waiting_bytes = 0
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._out: deque[Committed] = deque()
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
+        self.admission = Admission()
+        self.counts: Counter[tuple[str, str]] = Counter()  # (what, reason or signal)
+        self.redacted: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="eigenspan-commit", daemon=True)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def remember(self, digest: bytes, log_ns: int) -> None:
+        """Note a payload that the log already holds, so that a client's retry of it is not logged again."""
+        self._seen[digest] = log_ns
+
+    def check(self, size: int) -> None:
+        """Raise Unavailable where a payload of `size` bytes cannot be taken now."""
+        admission = self.admission
+        if not admission.open or self._stopping:
+            self.counts["refused", admission.reason or "stopping"] += 1
+            raise Unavailable(admission.reason or "the collector is stopping", admission.retry_after_s)
+        if self._waiting_bytes and self._waiting_bytes + size > self._max_bytes:
+            self.counts["refused", "in_flight"] += 1
+            raise Unavailable(f"more than {self._max_bytes} bytes are waiting to be written", 1.0)
+
+    def submit(self, payload: Payload, done: Done) -> None:
+        """Take a payload; `done` is called from the commit thread once it is durable or refused."""
+        self.check(len(payload.body))
+        with self._wake:
+            self._waiting.append((payload, done))
+            self._waiting_bytes += len(payload.body)
+            self._wake.notify()
+
+    def drain(self) -> list[Committed]:
+        """What was committed since the last call, in the order of positions."""
+        out = []
+        while self._out:
+            out.append(self._out.popleft())
+        return out
+
+    @property
+    def undrained(self) -> int:
+        """Group commits that the pipeline has not taken yet."""
+        return len(self._out)
+
+    def stop(self) -> None:
+        """Refuse what comes, commit what is waiting, and return."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopping:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
+            try:
+                self._commit(group)
+            except Exception:
+                _logger.exception("a group of %d payloads could not be committed", len(group))
+                _answer(group, Unavailable("an internal error; see the collector's log"))
+            finally:
+                with self._wake:
+                    self._waiting_bytes -= sum(len(payload.body) for payload, _ in group)
+
+    def _commit(self, group: list[tuple[Payload, Done]]) -> None:
+        log_ns = self._clock.log_ns()
+        fresh: list[tuple[Payload, Done, bytes]] = []
+        repeats: list[Done] = []
+        digests = set()
+        for payload, done in group:
+            digest = digest_of(payload)
+            if payload.body and (digest in self._seen or digest in digests):
+                self.counts["repeated", payload.signal] += 1
+                repeats.append(done)
+                continue
+            digests.add(digest)
+            try:
+                redaction = redact(payload, self._redact_keys) if self._redact_keys else None
+            except ScanError as error:
+                self.counts["malformed", payload.signal] += 1
+                done(error)
+                continue
+            if redaction is not None and redaction.cut:
+                self.redacted.update(redaction.cut)
+                payload = redaction.payload
+            fresh.append((payload, done, digest))
+        traces = [entry for entry in fresh if entry[0].signal == "traces"]
+        scanned = self._engine.scan([entry[0].body for entry in traces], self._watch)
+        if scanned.errors:
+            for index, error in scanned.errors.items():
+                self.counts["malformed", "traces"] += 1
+                traces[index][1](error)
+            bad = {id(traces[index]) for index in scanned.errors}
+            fresh = [entry for entry in fresh if id(entry) not in bad]
+        fresh = [entry for entry in fresh if self._readable(*entry)]
+        if fresh:
+            payloads = [payload for payload, _, _ in fresh]
+            try:
+                positions = self._log.append(payloads, [digest for _, _, digest in fresh], log_ns)
+            except Unavailable as error:
+                self.counts["refused", "disk"] += len(fresh)
+                _answer([(payload, done) for payload, done, _ in fresh], error)
+                for done in repeats:
+                    done(error)
+                return
+            at = {id(payload): position for payload, position in zip(payloads, positions, strict=True)}
+            logged = [Logged(at[id(p)], p, log_ns, digest) for p, _, digest in fresh]
+            number_of_traces = [Logged(at.get(id(p), 0), p, log_ns, digest) for p, _, digest in traces]
+            self._out.append(_committed(logged, number_of_traces, scanned.columns))
+            for _, done, digest in fresh:
+                self._seen[digest] = log_ns
+                done(None)
+        for done in repeats:
+            done(None)
+        while self._seen and next(iter(self._seen.values())) < log_ns - self._remember_ns:
+            self._seen.popitem(last=False)
+
+    def _readable(self, payload: Payload, done: Done, _digest: bytes) -> bool:
+        """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
+        if payload.signal == "traces":
+            return True
+        from .redact import REQUESTS
+
+        try:
+            REQUESTS[payload.signal].FromString(payload.body)
+        except Exception as error:  # noqa: BLE001  upb raises DecodeError, pure Python several kinds
+            self.counts["malformed", payload.signal] += 1
+            done(ScanError(f"the {payload.signal} request cannot be decoded: {error}"))
+            return False
+        return True
+
+
+def _answer(group: Sequence[tuple[Payload, Done]], error: EigenspanError) -> None:
+    for _, done in group:
+        done(error)
+
+

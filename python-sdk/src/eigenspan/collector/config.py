@@ -1,0 +1,202 @@
+"""The configuration file: read, expanded, checked against `settings`, with errors that name file and line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from .errors import ConfigError
+from .settings import Exporter, Settings
+
+_ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_AT = re.compile(r" - at `(\$.*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_EXPORTER_TYPES = frozenset({"store", "otlp", "otlphttp", "jaeger", "tempo"})
+
+
+def load(
+    path: Path | None, *, overrides: Iterable[str] = (), exports: Iterable[str] = (), environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """The settings from a YAML file (None: the defaults), `--set key.path=value` and `--export kind=HOST:PORT`.
+
+    Raises ConfigError with file:line, what is wrong, and what would be right.
+    """
+    text, name = "", "the command line"
+    if path is not None:
+        name = str(path)
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read: {error}") from error
+    lines: dict[str, int] = {}
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    if root is not None:
+        _line_numbers(root, "$", lines)
+    if not isinstance(document, dict):
+        raise ConfigError(f"{name}:1: a configuration is a mapping with receivers, processors, exporters, service")
+    document = _expand(document, environ, "$", lines, name)
+    for override in overrides:
+        _override(document, override)
+    for export in exports:
+        _export(document, export)
+    _infer_types(document)
+    try:
+        return msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), document, lines, name)) from error
+
+
+def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int]) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[f"{path}.{key.value}"] = key.start_mark.line + 1
+            _line_numbers(value, f"{path}.{key.value}", lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            _line_numbers(value, f"{path}[{i}]", lines)
+
+
+def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, int], name: str) -> Any:
+    if isinstance(node, dict):
+        return {k: _expand(v, environ, f"{path}.{k}", lines, name) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_expand(v, environ, f"{path}[{i}]", lines, name) for i, v in enumerate(node)]
+    if not isinstance(node, str) or "${" not in node:
+        return node
+
+    def value(match: re.Match[str]) -> str:
+        variable, default = match.groups()
+        found = environ.get(variable)
+        if found is None and default is None:
+            raise ConfigError(f"{name}:{lines.get(path, 1)}: the environment variable {variable} is not set")
+        return default or "" if found is None else found
+
+    whole = _ENV.fullmatch(node)
+    text = _ENV.sub(value, node)
+    return yaml.safe_load(text) if whole and text else text
+
+
+def _override(document: dict[str, Any], text: str) -> None:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise ConfigError(f"--set {text!r}: write it as key.path=value, for example processors.sampling.settle=2")
+    *parents, last = path.split(".")
+    node: Any = document
+    for key in parents:
+        node = node.setdefault(key, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {text!r}: {key} is not a mapping")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value is not valid YAML") from error
+
+
+def _export(document: dict[str, Any], text: str) -> None:
+    kind, equals, endpoint = text.partition("=")
+    kinds = sorted(_EXPORTER_TYPES - {"store"})
+    if not equals or kind not in kinds or not endpoint:
+        raise ConfigError(f"--export {text!r}: write it as KIND=HOST:PORT, where KIND is {', '.join(kinds)}")
+    exporters = document.setdefault("exporters", {"store": {"type": "store"}})
+    name = kind if kind not in exporters else f"{kind}/{endpoint}"
+    exporters[name] = {"type": kind, "endpoint": endpoint}
+
+
+def _infer_types(document: dict[str, Any]) -> None:
+    exporters = document.get("exporters")
+    if isinstance(exporters, dict):
+        for name, settings in exporters.items():
+            kind = str(name).partition("/")[0]
+            if settings is None and kind in _EXPORTER_TYPES:
+                exporters[name] = {"type": kind}
+            elif isinstance(settings, dict) and kind in _EXPORTER_TYPES:
+                settings.setdefault("type", kind)
+
+
+def _explain(message: str, document: dict[str, Any], lines: dict[str, int], name: str) -> str:
+    at = _AT.search(message)
+    path = at[1] if at else "$"
+    problem = message[: at.start()] if at else message
+    real = _resolve(path, document)
+    unknown = _UNKNOWN.match(problem)
+    if unknown:
+        key = unknown[1]
+        fields = _fields_at(real)
+        near = difflib.get_close_matches(key, fields, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        problem = f"there is no setting {key!r} in {real[2:] or 'the configuration'}{hint} (it has {', '.join(fields)})"
+        real = f"{real}.{key}"
+    where = real
+    while where not in lines and where != "$":
+        where = where[: max(where.rfind("."), where.rfind("["))]
+    place = f"{name}:{lines[where]}" if where in lines else name
+    return f"{place}: {real[2:] or 'the configuration'}: {problem}"
+
+
+def _resolve(path: str, document: Any) -> str:
+    """msgspec writes `[...]` for a mapping's values; find the entry it must be by trying each."""
+    out, node = "$", document
+    for step in _STEP.finditer(path[1:]):
+        key, index = step.groups()
+        if key is not None:
+            out, node = f"{out}.{key}", node.get(key) if isinstance(node, dict) else None
+        elif index == "..." and isinstance(node, dict):
+            bad = next((k for k, v in node.items() if _invalid_exporter(v)), next(iter(node), ""))
+            out, node = f"{out}.{bad}", node.get(bad)
+        else:
+            out, node = f"{out}[{index}]", node[int(index)] if isinstance(node, list) and index.isdigit() else None
+    return out
+
+
+def _invalid_exporter(value: Any) -> bool:
+    try:
+        msgspec.convert(value, Exporter)
+    except msgspec.ValidationError:
+        return True
+    return False
+
+
+def _fields_at(path: str) -> list[str]:
+    info = msgspec.inspect.type_info(Settings)
+    for step in _STEP.finditer(path[1:]):
+        key = step[1]
+        info = _struct_in(info)
+        if isinstance(info, msgspec.inspect.StructType) and key is not None:
+            info = next((f.type for f in info.fields if f.encode_name == key), info)
+        elif isinstance(info, msgspec.inspect.DictType):
+            info = info.value_type
+        elif isinstance(info, msgspec.inspect.ListType):
+            info = info.item_type
+    info = _struct_in(info)
+    return [f.encode_name for f in info.fields] if isinstance(info, msgspec.inspect.StructType) else []
+
+
+def _struct_in(info: Any) -> Any:
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    if isinstance(info, msgspec.inspect.UnionType):
+        return next((_struct_in(t) for t in info.types if isinstance(_struct_in(t), msgspec.inspect.StructType)), info)
+    return info
+
+
+def to_yaml(settings: Settings) -> str:
+    """The settings in force as YAML, with secrets (header values) masked."""
+    document = msgspec.to_builtins(settings)
+    for exporter in document["exporters"].values():
+        exporter["headers"] = dict.fromkeys(exporter["headers"], "***")
+    return yaml.safe_dump(document, sort_keys=False, width=120)

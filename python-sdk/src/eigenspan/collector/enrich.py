@@ -1,0 +1,118 @@
+"""What is added to kept spans, as bytes: the sampling threshold, the rule, the calibration.
+
+Nothing is decoded here but the trace state; splice appends the bytes when the spans are sent, and leaves out what a
+span already carries.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ..semconv import attributes as q
+from . import threshold
+from .decided import Decision, TraceKey, trace_bytes
+from .state import Item, SpanEdit
+
+Value = str | bool | int | float | Sequence[str]
+Add = tuple[tuple[str, bytes], ...]
+_SPAN_ATTRIBUTES_TAG = b"\x4a"  # Span.attributes = 9, length-delimited
+
+
+def encode_attribute(key: str, value: Value) -> bytes:
+    """A Span.attributes field: tag, length and KeyValue, as protobuf writes it."""
+    name = key.encode()
+    any_value = _any_value(value)
+    body = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(any_value)) + any_value
+    return _SPAN_ATTRIBUTES_TAG + _varint(len(body)) + body
+
+
+def _any_value(value: Value) -> bytes:
+    match value:
+        case bool():
+            return b"\x10" + (b"\x01" if value else b"\x00")
+        case str():
+            text = value.encode()
+            return b"\x0a" + _varint(len(text)) + text
+        case int():
+            return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
+        case float():
+            return b"\x21" + struct.pack("<d", value)
+    parts = [_any_value(part) for part in value]
+    array = b"".join(b"\x0a" + _varint(len(part)) + part for part in parts)
+    return b"\x2a" + _varint(len(array)) + array
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def encode_attributes(attributes: Mapping[str, Value]) -> Add:
+    """Attributes ready to append: (key, field bytes) each."""
+    return tuple((key, encode_attribute(key, value)) for key, value in attributes.items())
+
+
+@dataclass(slots=True)
+class _Building:
+    spans: list[SpanEdit] = field(default_factory=list)
+    adds: list[Add] = field(default_factory=list)
+    numbers: dict[Add, int] = field(default_factory=dict)
+
+    def number(self, add: Add) -> int:
+        if not add:
+            return -1
+        found = self.numbers.get(add)
+        if found is None:
+            found = self.numbers[add] = len(self.adds)
+            self.adds.append(add)
+        return found
+
+
+def sampling_attributes(decision: Decision) -> dict[str, Value]:
+    """What the root span of a kept trace says about why it was kept."""
+    return {
+        q.EIGENSPAN_SAMPLING_RULE: decision.rule,
+        q.EIGENSPAN_SAMPLING_REASON: decision.reason,
+        q.EIGENSPAN_SAMPLING_COMPLETE: decision.complete,
+    }
+
+
+def enrich(
+    spans: pl.DataFrame,
+    keys: Sequence[TraceKey],
+    decisions: Sequence[Decision],
+    calibration: Mapping[tuple[int, int], Add],
+    *,
+    late: bool = False,
+) -> list[Item]:
+    """The items to send for kept traces.
+
+    `spans`: rows with trace (an index into `keys` and `decisions`), position, offset, length, root, state; `calibration`
+    holds what to add to the span at (position, offset). A trace without a root says why it was kept on its first span.
+    """
+    building: dict[int, _Building] = {}
+    spoken: set[int] = set()
+    said = {trace: encode_attributes(sampling_attributes(decisions[trace])) for trace in spans["trace"].unique().to_list()}
+    rooted = set(spans.filter("root")["trace"].to_list())
+    late_add = encode_attributes({q.EIGENSPAN_SAMPLING_LATE: True}) if late else ()
+    columns = ("trace", "position", "offset", "length", "root", "state")
+    for trace, position, offset, length, root, state in spans.select(columns).iter_rows():
+        item = building.setdefault(trace, _Building())
+        add = late_add + calibration.get((position, offset), ())
+        if not late and trace not in spoken and (root or trace not in rooted):
+            spoken.add(trace)
+            add = said[trace] + add
+        trace_state = threshold.rewrite(state or "", decisions[trace].threshold)
+        item.spans.append(SpanEdit(position, offset, length, trace_state, item.number(add)))
+    return [
+        Item(keys[t][0], trace_bytes(keys[t]), tuple(b.spans), tuple(b.adds), rule=decisions[t].rule)
+        for t, b in building.items()
+    ]

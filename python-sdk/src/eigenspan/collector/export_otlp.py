@@ -1,0 +1,171 @@
+"""OTLP destinations: gRPC and HTTP, with the specification's split of errors into passing and final."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import time
+from collections import Counter
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import grpc
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from .export import Refused, Retry
+from .otlp import PROTOBUF
+from .receive_grpc import SERVICES
+from .spans import Signal
+from .state import Item
+
+_RETRYABLE = {
+    grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED, grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS,
+}  # fmt: skip
+_RETRYABLE_HTTP = {429, 502, 503, 504}
+_RESPONSES = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
+}
+_logger = logging.getLogger(__name__)
+
+
+class _Otlp:
+    per_trace = False
+
+    def __init__(self, signals: frozenset[Signal], timeout_s: float) -> None:
+        self.signals = signals
+        self.rejected: Counter[str] = Counter()
+        self._timeout_s = timeout_s
+
+    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> None:
+        """Send each body as one request."""
+        for _, body in bodies:
+            self._partial(signal, self._send(signal, body))
+
+    def _send(self, signal: Signal, body: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _partial(self, signal: Signal, answer: bytes) -> None:
+        response, name = _RESPONSES[signal]
+        try:
+            partial = response.FromString(answer).partial_success
+        except Exception:  # noqa: BLE001  an unreadable answer to a success is still a success
+            return
+        if rejected := getattr(partial, name):
+            self.rejected[signal] += rejected
+            _logger.warning("the far end rejected %d %s for good: %s", rejected, signal, partial.error_message)
+
+
+class OtlpGrpc(_Otlp):
+    """OTLP/gRPC to `endpoint` (host:port)."""
+
+    def __init__(
+        self, endpoint: str, *, signals: frozenset[Signal], tls: bool = False, ca: bytes | None = None,
+        headers: dict[str, str] | None = None, timeout_s: float = 10.0,
+    ) -> None:  # fmt: skip
+        super().__init__(signals, timeout_s)
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", 4 << 20)]
+        credentials = grpc.ssl_channel_credentials(ca) if tls else None
+        self._channel = (
+            grpc.secure_channel(endpoint, credentials, options) if credentials else grpc.insecure_channel(endpoint, options)
+        )
+        self._calls = {s: self._channel.unary_unary(f"/{service}/Export") for s, service in SERVICES.items()}
+        self._metadata = tuple((k.lower(), v) for k, v in (headers or {}).items())
+
+    def _send(self, signal: Signal, body: bytes) -> bytes:
+        try:
+            return self._calls[signal](body, timeout=self._timeout_s, metadata=self._metadata)  # type: ignore[no-any-return]
+        except grpc.RpcError as error:
+            message = f"{error.code().name}: {error.details()}"
+            after_s = _retry_info(error)
+            if error.code() in _RETRYABLE or (error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and after_s is not None):
+                raise Retry(message, after_s) from error
+            raise Refused(message) from error
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+
+def _retry_info(error: grpc.RpcError) -> float | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in Status.FromString(value).details:
+                info = RetryInfo()
+                if detail.Unpack(info):
+                    return float(info.retry_delay.ToMilliseconds()) / 1000
+    return None
+
+
+class OtlpHttp(_Otlp):
+    """OTLP/HTTP (protobuf) to `endpoint` (http[s]://host:port[/prefix])."""
+
+    def __init__(
+        self, endpoint: str, *, signals: frozenset[Signal], ca: bytes | None = None,
+        headers: dict[str, str] | None = None, timeout_s: float = 10.0,
+    ) -> None:  # fmt: skip
+        super().__init__(signals, timeout_s)
+        url = urlsplit(endpoint)
+        self._host, self._port, self._prefix = url.hostname or "", url.port, url.path.rstrip("/")
+        self._context = ssl.create_default_context(cadata=ca.decode() if ca else None) if url.scheme == "https" else None
+        self._headers = {"Content-Type": PROTOBUF} | (headers or {})
+        self._connection: http.client.HTTPConnection | None = None
+
+    def _send(self, signal: Signal, body: bytes) -> bytes:
+        try:
+            connection = self._connect()
+            connection.request("POST", f"{self._prefix}/v1/{signal}", body, self._headers)
+            response = connection.getresponse()
+            answer = response.read(4 << 20)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Retry(f"{type(error).__name__}: {error}") from error
+        if response.status < 300:
+            return answer
+        self.close()
+        message = f"HTTP {response.status} {response.reason}: {_status_message(answer)}"
+        if response.status in _RETRYABLE_HTTP:
+            raise Retry(message, _retry_after(response.getheader("Retry-After")))
+        raise Refused(message)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if self._context is not None:
+                self._connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=self._timeout_s, context=self._context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _status_message(answer: bytes) -> str:
+    try:
+        return Status.FromString(answer).message[:500]
+    except Exception:  # noqa: BLE001  not every server answers with a Status
+        return answer[:200].decode("utf-8", "replace")
+
+
+def _retry_after(value: str | None) -> float | None:
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,225 @@
+"""The log: what was acknowledged, in order, on disk.
+
+A `Log` owns a directory of segment files (see `segment`). `append` writes a group of payloads, syncs once and returns
+their positions: a caller acknowledges after it returns. Positions are sequence numbers, never reused. The interface
+(append, read, replay from a position, trim) is what another log, such as Kafka, would implement.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import Unavailable
+from .files import Files
+from .segment import HEADER_BYTES, Damage, Record, decode_header, encode_header, encode_record, read_records
+from .spans import Payload
+
+_NAME = re.compile(r"([0-9]{20})\.seg")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    fd: int
+    first: int
+    end: int = HEADER_BYTES  # bytes of it that are synced and sound
+    positions: array[int] = field(default_factory=lambda: array("Q"))
+    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    lengths: array[int] = field(default_factory=lambda: array("L"))
+    last_received_ns: int = 0
+
+
+class Log:
+    """Append-only payloads with durable positions. `append` is for one thread; `read` is for any."""
+
+    def __init__(self, directory: Path, *, segment_bytes: int = 64 << 20, files: Files | None = None) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._files = files or Files()
+        self._segments: list[_Segment] = []
+        self._lock = threading.Lock()
+        self.quarantined: list[tuple[Path, Damage]] = []
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._files.sync_dir(directory.parent)
+        for path in sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name)):
+            self._recover(path)
+        self._next = 1 + max((s.positions[-1] if s.positions else s.first - 1 for s in self._segments), default=0)
+
+    def _recover(self, path: Path) -> None:
+        fd = self._files.open(path)
+        data = self._files.read_at(fd, self._files.size(fd), 0)
+        try:
+            first = decode_header(data)
+        except ValueError:
+            self._files.close(fd)
+            if len(data) <= HEADER_BYTES:
+                self._files.remove(path)  # a crash between creating the file and syncing its header: it holds nothing
+            else:
+                self._files.rename(path, path.with_suffix(".bad"))
+                self.quarantined.append((path, Damage(0, len(data), torn=False, reason="the header is damaged")))
+                _logger.error("log segment %s has a damaged header; set aside as .bad", path)
+            self._files.sync_dir(self._directory)
+            return
+        segment = _Segment(path, fd, first)
+        for item in read_records(data):
+            if isinstance(item, Damage):
+                if item.torn:
+                    self._files.truncate(fd, item.offset)
+                    self._files.sync(fd)
+                else:
+                    self.quarantined.append((path, item))
+                    segment.end = item.offset + item.length
+                    _logger.error("log segment %s: %s; %d bytes set aside at %d", path, item.reason, item.length, item.offset)
+                continue
+            _index(segment, item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
+            segment.end = item.body_offset + len(item.payload.body)
+        self._segments.append(segment)
+
+    @property
+    def next_position(self) -> int:
+        """The position that the next payload will get."""
+        return self._next
+
+    @property
+    def first_position(self) -> int:
+        """The oldest position still held, or the next one where the log is empty."""
+        for segment in self._segments:
+            if segment.positions:
+                return segment.positions[0]
+        return self._next
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments on disk."""
+        return sum(s.end for s in self._segments)
+
+    def append(self, payloads: Sequence[Payload], digests: Sequence[bytes], log_ns: int) -> list[int]:
+        """Make `payloads` durable and return their positions.
+
+        Raises Unavailable where the disk refuses; then none of them is in the log. A failed sync is never tried again
+        on the same file, since the kernel may have forgotten what it could not write: the segment is cut back and sealed.
+        """
+        segment = self._segments[-1] if self._segments else None
+        try:
+            if segment is None or segment.end >= self._segment_bytes or self._sealed:
+                segment = self._start_segment()
+            chunks: list[bytes] = []
+            index: list[tuple[int, int, int, int]] = []
+            end = segment.end
+            for position, (payload, digest) in enumerate(zip(payloads, digests, strict=True), self._next):
+                record, body_at = encode_record(position, payload, log_ns, digest)
+                index.append((position, end + body_at, len(payload.body), payload.received_ns))
+                chunks.append(record)
+                end += len(record)
+            self._files.write_at(segment.fd, b"".join(chunks), segment.end)
+            self._files.sync(segment.fd)
+        except OSError as error:
+            self._next += len(payloads)  # a position that may have reached the disk is not given out again
+            if segment is not None:
+                self._seal(segment)
+            raise Unavailable(f"the log cannot be written: {error.strerror or error}", retry_after_s=5.0) from error
+        with self._lock:
+            for entry in index:
+                _index(segment, *entry)
+            segment.end = end
+            self._next += len(payloads)
+        return [entry[0] for entry in index]
+
+    _sealed = False
+
+    def _start_segment(self) -> _Segment:
+        path = self._directory / f"{self._next:020d}.seg"
+        if self._segments and not self._segments[-1].positions:
+            empty = self._segments.pop()
+            self._files.close(empty.fd)
+            self._files.remove(empty.path)
+        self._files.remove(path)
+        fd = self._files.create(path)
+        try:
+            self._files.write_at(fd, encode_header(self._next), 0)
+            self._files.sync(fd)
+            self._files.sync_dir(self._directory)
+        except OSError:
+            self._files.close(fd)
+            raise
+        segment = _Segment(path, fd, self._next)
+        with self._lock:
+            self._segments.append(segment)
+        self._sealed = False
+        return segment
+
+    def _seal(self, segment: _Segment) -> None:
+        self._sealed = True
+        try:
+            self._files.truncate(segment.fd, segment.end)
+        except OSError as error:
+            _logger.error("log segment %s could not be cut back after a failed write: %s", segment.path, error)
+
+    def read(self, position: int) -> bytes:
+        """The body of the payload at `position`; KeyError where it is not held (any longer)."""
+        with self._lock:
+            segment, i = self._find(position)
+            fd, offset, length = segment.fd, segment.offsets[i], segment.lengths[i]
+            return self._files.read_at(fd, length, offset)
+
+    def _find(self, position: int) -> tuple[_Segment, int]:
+        at = bisect_right(self._segments, position, key=lambda s: s.first) - 1
+        if at >= 0:
+            segment = self._segments[at]
+            i = bisect_right(segment.positions, position) - 1
+            if i >= 0 and segment.positions[i] == position:
+                return segment, i
+        raise KeyError(position)
+
+    def replay(self, position: int) -> Iterator[Record]:
+        """Every record from `position` on, in order."""
+        for segment in list(self._segments):
+            if not segment.positions or segment.positions[-1] < position:
+                continue
+            data = self._files.read_at(segment.fd, segment.end, 0)
+            for item in read_records(data):
+                if isinstance(item, Record) and item.position >= position:
+                    yield item
+
+    def trim(self, position: int, *, older_than_ns: int | None = None) -> int:
+        """Remove sealed segments all of whose positions are below `position`; return how many.
+
+        `older_than_ns`: only those whose newest payload was received before then.
+        """
+        removed = 0
+        while len(self._segments) > 1:
+            segment = self._segments[0]
+            if segment.positions and segment.positions[-1] >= position:
+                break
+            if older_than_ns is not None and segment.last_received_ns >= older_than_ns:
+                break
+            with self._lock:
+                self._segments.pop(0)
+                self._files.close(segment.fd)
+            self._files.remove(segment.path)
+            removed += 1
+        if removed:
+            self._files.sync_dir(self._directory)
+        return removed
+
+    def close(self) -> None:
+        """Close the files; what was appended is already on disk."""
+        with self._lock:
+            for segment in self._segments:
+                self._files.close(segment.fd)
+            self._segments.clear()
+
+
+def _index(segment: _Segment, position: int, offset: int, length: int, received_ns: int) -> None:
+    segment.positions.append(position)
+    segment.offsets.append(offset)
+    segment.lengths.append(length)
+    segment.last_received_ns = max(segment.last_received_ns, received_ns)

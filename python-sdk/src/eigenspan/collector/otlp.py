@@ -1,0 +1,117 @@
+"""OTLP around the payload: decompression within a bound, JSON to protobuf, and the bodies of answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from typing import Any
+
+from google.protobuf import json_format
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from .errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from .redact import REQUESTS
+from .spans import Signal
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+GZIP_MAGIC = b"\x1f\x8b"
+_ID_KEYS = {"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"}
+_GRPC = {"invalid": 3, "exhausted": 8, "unavailable": 14}
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Decompress gzip (also several members in a row); TooLarge past `limit` bytes, BadData where it is broken."""
+    out: list[bytes] = []
+    total = 0
+    while data:
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            part = inflate.decompress(data, limit + 1 - total)
+        except zlib.error as error:
+            raise BadData(f"the body is not valid gzip: {error}") from error
+        out.append(part)
+        total += len(part)
+        if total > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes once decompressed")
+        if not inflate.eof:
+            raise BadData("the gzip body is cut short")
+        data = inflate.unused_data
+    return out[0] if len(out) == 1 else b"".join(out)
+
+
+def decompress(data: bytes, encoding: str, limit: int) -> bytes:
+    """Undo an HTTP Content-Encoding; UnsupportedMedia for one that we do not know."""
+    if encoding in ("", "identity"):
+        return data
+    if encoding == "gzip":
+        return gunzip(data, limit)
+    raise UnsupportedMedia(f"Content-Encoding {encoding!r} is not supported; send gzip or none")
+
+
+def json_to_protobuf(signal: Signal, data: bytes) -> bytes:
+    """The protobuf bytes of an OTLP/JSON request: ids are hexadecimal there, unknown fields are ignored."""
+    try:
+        document = json.loads(data)
+        _ids_to_base64(document)
+        message = json_format.ParseDict(document, REQUESTS[signal](), ignore_unknown_fields=True)
+    except RecursionError as error:
+        raise BadData("the JSON body is nested too deeply") from error
+    except (ValueError, json_format.ParseError, TypeError, AttributeError) as error:
+        raise BadData(f"the body is not OTLP/JSON {signal}: {error}") from error
+    return message.SerializeToString()
+
+
+def _ids_to_base64(node: Any) -> None:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _ID_KEYS and isinstance(value, str):
+                try:
+                    node[key] = base64.b64encode(binascii.unhexlify(value)).decode()
+                except ValueError as error:
+                    raise BadData(f"{key} {value!r} is not hexadecimal") from error
+            else:
+                _ids_to_base64(value)
+    elif isinstance(node, list):
+        for value in node:
+            _ids_to_base64(value)
+
+
+def http_status(error: EigenspanError) -> int:
+    """The HTTP status for an error at the door."""
+    match error:
+        case Unavailable():
+            return 503
+        case TooLarge():
+            return 413
+        case UnsupportedMedia():
+            return 415
+        case BadData():
+            return 400
+    return 500
+
+
+def rpc_status(error: EigenspanError) -> Status:
+    """The google.rpc.Status for an error at the door, with RetryInfo where the client should come back."""
+    status = Status(message=str(error))
+    match error:
+        case Unavailable(retry_after_s=seconds):
+            status.code = _GRPC["unavailable"]
+            retry = RetryInfo()
+            retry.retry_delay.FromMilliseconds(round(seconds * 1000))
+            status.details.add().Pack(retry)
+        case TooLarge():
+            status.code = _GRPC["exhausted"]
+        case _:
+            status.code = _GRPC["invalid"]
+    return status
+
+
+def error_body(error: EigenspanError, content_type: str) -> bytes:
+    """An HTTP error body in the encoding that the client spoke."""
+    status = rpc_status(error)
+    if content_type == JSON:
+        return json.dumps({"code": status.code, "message": status.message}).encode()
+    return status.SerializeToString()

@@ -1,0 +1,236 @@
+"""The way of the data: receive → scan → redact → log → measure → decide → enrich → export.
+
+The first four happen at the door (`receive`, `commit`, `log`), before a client gets its answer; export empties what a
+turn leaves in the outbox. `tick` is what lies between.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from ..calibration.attributes import backend_attributes
+from ..calibration.estimators import circuit_attributes
+from .calibrate import Calibrated, calibrate, describe
+from .circuit import read_usage
+from .classify import classify
+from .commit import Admission, Committed
+from .decided import Decided, Decision, TraceKey, trace_bytes
+from .enrich import Add, encode_attributes, enrich
+from .errors import Unavailable
+from .state import Checkpoint, Item, KeptRow
+
+if TYPE_CHECKING:
+    from ..calibration.asof import AsOfIndex
+    from ..calibration.snapshot import Snapshot
+    from .decide import Rules
+    from .log import Log
+    from .measure import SpanMetrics
+    from .receive import Receiver
+    from .spans import Signal
+    from .state import State
+    from .traces import Due, Late, Traces
+
+_HOUSEKEEPING_NS = 5_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrations:
+    """The as-of index of every snapshot, and the way to a whole document by its version."""
+
+    index: Callable[[], AsOfIndex]
+    document: Callable[[str], Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When the door closes (bytes of log, group commits not yet taken in), and how long decisions are remembered."""
+
+    log_bytes: int
+    window_ns: int
+    undrained: int = 400
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one turn will commit."""
+
+    items: list[tuple[Signal, Item]] = field(default_factory=list)
+    kept: list[KeptRow] = field(default_factory=list)
+    dropped: list[bytes] = field(default_factory=list)
+
+
+class Pipeline:
+    """One turn after another, in one thread. The stages that it calls have no I/O and no clock of their own."""
+
+    def __init__(
+        self,
+        *,
+        receiver: Receiver,
+        log: Log,
+        state: State,
+        traces: Traces,
+        decided: Decided,
+        rules: Rules,
+        calibrations: Calibrations,
+        metrics: SpanMetrics,
+        exporters: dict[Signal, Sequence[str]],
+        limits: Limits,
+    ) -> None:
+        self.receiver, self.log, self.state = receiver, log, state
+        self.traces, self.decided, self.rules = traces, decided, rules
+        self.calibrations, self.metrics, self.exporters, self.limits = calibrations, metrics, exporters, limits
+        self.counts: Counter[str] = Counter()
+        self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
+        self._handled = 0  # the last position, of any signal, that a committed turn covers
+        self._turn = _Turn()
+        self._housekept_ns = 0
+
+    def replay(self, committed: Iterable[Committed], checkpoint: Checkpoint | None) -> None:
+        """Take up the log again: what was decided is known, what was not is open as it was."""
+        self._handled = checkpoint.through if checkpoint else 0
+        for batch in committed:
+            self._take_in(batch)
+
+    def tick(self, log_ns: int, wall_ns: int) -> int:
+        """One turn: what is on disk becomes columns, columns become decisions, decisions become rows to send.
+
+        Returns the number of new rows. Raises Unavailable where the state cannot be written; the turn is then finished
+        by a later call, and the door stays shut until it is.
+        """
+        turn = self._turn
+        for batch in self.receiver.committed():
+            self._take_in(batch)
+        due = self.traces.due(log_ns)
+        if due is not None:
+            try:
+                self._decide(due, wall_ns)
+            except BaseException:
+                self.traces.postpone(due, log_ns)
+                raise
+            self.traces.close(due)
+        stale = log_ns - self._housekept_ns >= _HOUSEKEEPING_NS
+        if turn.items or turn.dropped or (stale and self.traces.position > self._handled):
+            self._commit(log_ns, wall_ns)
+        if stale:
+            self._housekeep(log_ns, wall_ns)
+        self._admit()
+        return len(turn.items)
+
+    def _take_in(self, batch: Committed) -> None:
+        for position, signal, tenant in batch.others:
+            if position > self._handled:
+                self._turn.items.append((signal, Item(tenant, b"", position=position)))
+                if not self.exporters[signal]:
+                    self.counts[f"not_exported_{signal}"] += 1
+        if not batch.spans.is_empty():
+            spans = classify(batch.spans)
+            self.metrics.count(spans)
+            late = self.traces.add(spans)
+            if late is not None and not late.spans.is_empty():
+                self._follow(late)
+        self.traces.position = max(self.traces.position, batch.through)
+
+    def _follow(self, late: Late) -> None:
+        """Late spans of a kept trace follow it; those of a dropped one are counted."""
+        decisions = {key: found for key, found in late.decisions.items() if isinstance(found, Decision)}
+        there = set(late.spans.select("tenant", "trace_hi", "trace_lo").iter_rows())
+        keys = [key for key in decisions if key in there]
+        number = pl.DataFrame(
+            {"tenant": [k[0] for k in keys], "trace_hi": [k[1] for k in keys], "trace_lo": [k[2] for k in keys]},
+            schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64},
+        ).with_row_index("trace")
+        spans = late.spans.join(number, on=["tenant", "trace_hi", "trace_lo"], how="inner", maintain_order="left")
+        lost = len(late.spans) - len(spans)
+        self.counts["late_spans_kept"] += len(spans)
+        self.counts["late_spans_dropped"] += lost
+        if spans.is_empty():
+            return
+        spans = spans.with_columns(pl.col("trace").cast(pl.Int64), root=pl.col("parent_id") == 0, state="trace_state")
+        quantum = spans.filter(pl.col("backend").is_not_null())
+        calibrated = calibrate(quantum, self.calibrations.index())
+        through = int(spans["position"].max())  # type: ignore[arg-type]
+        now = [msgspec.structs.replace(decisions[key], through=through) for key in keys]
+        items = enrich(spans, keys, now, self._calibration_adds(calibrated), late=True)
+        self._turn.items += [("traces", item) for item in items]
+        self._keep(keys, now)
+
+    def _decide(self, due: Due, wall_ns: int) -> None:
+        calibrated = calibrate(due.quantum, self.calibrations.index())
+        decisions = self.rules.decide(describe(due, calibrated), self.traces.position, wall_ns)
+        keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
+        spans = due.spans.filter(pl.Series(keep[due.spans["trace"].to_numpy()]))
+        adds = self._calibration_adds([c for c in calibrated if keep[c.trace]])
+        items = enrich(spans, due.keys, decisions, adds)
+        self._turn.items += [("traces", item) for item in items]
+        self.counts["kept_spans"] += len(spans)
+        self.counts["dropped_spans"] += len(due.spans) - len(spans)
+        kept = np.flatnonzero(keep).tolist()
+        self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
+        dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
+        self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
+        self.metrics.decided(decisions)
+
+    def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
+        for key, decision in zip(keys, decisions, strict=True):
+            self.decided.keep(key, decision)
+            packed = msgspec.msgpack.encode(decision)
+            self._turn.kept.append(KeptRow(key[0], trace_bytes(key), decision.through, decision.decided_ns, packed))
+
+    def _calibration_adds(self, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], Add]:
+        adds: dict[tuple[int, int], Add] = {}
+        for found in calibrated:
+            summary = found.match.snapshot
+            attributes = backend_attributes(summary, found.executed_ns, found.match.kind, found.status)
+            if summary is not None:
+                span = self.log.read(found.position)[found.offset : found.offset + found.length]
+                usage = read_usage(span)
+                if usage is not None:
+                    attributes |= circuit_attributes(self.calibrations.document(summary.version), usage)
+                self.enriched[summary.backend, summary.version, found.match.kind] += 1
+            else:
+                self.enriched["", "", found.match.kind] += 1
+            adds[found.position, found.offset] = encode_attributes(attributes)
+        return adds
+
+    def _commit(self, log_ns: int, wall_ns: int) -> None:
+        """Decisions, rows to send and the position that they cover, in one transaction."""
+        turn = self._turn
+        checkpoint = Checkpoint(self.traces.replay_from(), self.traces.position, log_ns)
+        try:
+            self.state.commit(
+                checkpoint,
+                kept=turn.kept,
+                dropped=b"".join(turn.dropped),
+                items=turn.items,
+                exporters=self.exporters,
+                now_ns=wall_ns,
+                stages={"metrics": self.metrics.save()},
+            )
+        except sqlite3.Error as error:
+            self.receiver.admit(Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0))
+            raise Unavailable(f"the state cannot be written: {error}", retry_after_s=5.0) from error
+        self._handled = checkpoint.through
+        self._turn = _Turn()
+
+    def _housekeep(self, log_ns: int, wall_ns: int) -> None:
+        self._housekept_ns = log_ns
+        before_ns = wall_ns - self.limits.window_ns
+        self.decided.forget(before_ns)
+        self.state.forget(before_ns)
+        needed = min(self.traces.replay_from(), self._handled + 1)
+        referenced = self.state.oldest_referenced()
+        self.log.trim(needed if referenced is None else min(needed, referenced))
+
+    def _admit(self) -> None:
+        if self.log.size_bytes > self.limits.log_bytes:
+            self.receiver.admit(Admission(open=False, reason="the log has reached service.log.max_bytes", retry_after_s=5.0))
+        else:
+            self.receiver.admit(Admission())

@@ -1,0 +1,147 @@
+"""The door: OTLP in, an answer out once the bytes are on disk.
+
+`Receiver` is all that the pipeline sees: it sets admission as data and gets committed columns. `PortableReceiver` does
+this with grpcio and uvicorn; an engine in the kernel has the same face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+import uvicorn
+
+from .errors import EigenspanError
+from .receive_grpc import serve_grpc
+from .receive_http import OtlpHttp
+from .spans import Payload, Signal
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .commit import Admission, Committed, Committer
+
+_logger = logging.getLogger(__name__)
+
+
+class Receiver(Protocol):
+    """A receive engine."""
+
+    name: str
+
+    def committed(self) -> list[Committed]:
+        """What became durable since the last call."""
+
+    def admit(self, admission: Admission) -> None:
+        """Open or close the door from now on."""
+
+
+class Door:
+    """What every protocol does with a request's bytes."""
+
+    def __init__(self, committer: Committer, clock: Clock) -> None:
+        self._committer, self._clock = committer, clock
+
+    def check(self, size: int) -> None:
+        """Raise Unavailable where a request of `size` bytes would be refused, before its body is read."""
+        self._committer.check(size)
+
+    async def take(self, signal: Signal, body: bytes, peer: str) -> None:
+        """Return once `body` is durable; raises an EigenspanError that says who is to blame."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def resolve(error: EigenspanError | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        payload = Payload(signal, body, self._clock.wall_ns(), peer=peer)
+        self._committer.submit(payload, lambda error: loop.call_soon_threadsafe(resolve, error))
+        await future
+
+
+class PortableReceiver:
+    """OTLP/gRPC and OTLP/HTTP without a compiled kernel."""
+
+    name = "portable"
+
+    def __init__(self, committer: Committer, clock: Clock) -> None:
+        self._committer = committer
+        self._door = Door(committer, clock)
+        self._grpc: list[Any] = []
+        self._http: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+
+    def committed(self) -> list[Committed]:
+        """What became durable since the last call."""
+        return self._committer.drain()
+
+    def admit(self, admission: Admission) -> None:
+        """Open or close the door from now on."""
+        self._committer.admission = admission
+
+    async def listen_grpc(self, endpoint: str, max_bytes: int) -> int:
+        """Listen for OTLP/gRPC; returns the port."""
+        server, port = await serve_grpc(self._door, endpoint, max_bytes)
+        self._grpc.append(server)
+        return port
+
+    async def listen_http(self, endpoint: str, max_bytes: int) -> int:
+        """Listen for OTLP/HTTP; returns the port."""
+        server, task, port = await serve_asgi(OtlpHttp(self._door, max_bytes), endpoint, what="OTLP/HTTP")
+        self._http.append((server, task))
+        return port
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Stop listening, answer what is in flight, and commit it."""
+        for server in self._grpc:
+            await server.stop(grace_s)
+        await stop_asgi(self._http)
+        await asyncio.to_thread(self._committer.stop)
+
+
+async def serve_asgi(app: Any, endpoint: str, *, what: str) -> tuple[uvicorn.Server, asyncio.Task[None], int]:
+    """Serve an ASGI application on the running loop; OSError where the address is taken."""
+    host, _, port = endpoint.rpartition(":")
+    config = uvicorn.Config(
+        app,
+        host=host.strip("[]"),
+        port=int(port),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=32 << 10,
+        server_header=False,
+    )
+    try:
+        sock = config.bind_socket()
+    except SystemExit as error:
+        raise OSError(f"cannot listen on {endpoint} ({what}); is another program using the port?") from error
+    server = uvicorn.Server(config)
+    server.capture_signals = _leave_signals_alone  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.005)
+    if task.done():
+        task.result()
+    return server, task, sock.getsockname()[1]
+
+
+async def stop_asgi(servers: list[tuple[uvicorn.Server, asyncio.Task[None]]]) -> None:
+    """Stop servers that `serve_asgi` started."""
+    for server, _ in servers:
+        server.should_exit = True
+    for _, task in servers:
+        await task
+
+
+def _leave_signals_alone() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()

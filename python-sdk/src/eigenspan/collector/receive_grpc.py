@@ -1,0 +1,65 @@
+"""OTLP/gRPC on grpcio's asyncio server, handing over raw bytes.
+
+gRPC's own decompression is off, because it has no bound on what a message inflates to. A compressed message is known by
+the gzip magic: its first byte, 0x1f, would be a protobuf tag with wire type 7, which does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from .errors import EigenspanError, TooLarge
+from .otlp import GZIP_MAGIC, gunzip, rpc_status
+
+if TYPE_CHECKING:
+    from .receive import Door
+    from .spans import Signal
+
+SERVICES: dict[Signal, str] = {
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+async def serve_grpc(door: Door, endpoint: str, max_bytes: int) -> tuple[grpc.aio.Server, int]:
+    """Start a server on `endpoint`; OSError where the address is taken."""
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.per_message_decompression", 0),
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_metadata_size", 16 << 10),
+        ]
+    )
+    for signal, service in SERVICES.items():
+        handler = grpc.unary_unary_rpc_method_handler(_export(door, signal, max_bytes))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+    try:
+        port = server.add_insecure_port(endpoint)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {endpoint} (gRPC): {error}") from error
+    if not port:
+        raise OSError(f"cannot listen on {endpoint} (gRPC)")
+    await server.start()
+    return server, port
+
+
+def _export(door: Door, signal: Signal, max_bytes: int) -> Any:
+    async def export(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            if body.startswith(GZIP_MAGIC):
+                body = gunzip(body, max_bytes)
+            elif len(body) > max_bytes:
+                raise TooLarge(f"the request is larger than {max_bytes} bytes")
+            await door.take(signal, body, peer=context.peer())
+        except EigenspanError as error:
+            status = rpc_status(error)
+            details = (("grpc-status-details-bin", status.SerializeToString()),)
+            await context.abort(_CODES[status.code], str(error)[:1000], trailing_metadata=details)
+        return b""
+
+    return export

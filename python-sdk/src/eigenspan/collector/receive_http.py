@@ -1,0 +1,80 @@
+"""OTLP/HTTP as an ASGI application: protobuf and JSON, gzip, limits before and after decompression."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from .otlp import JSON, PROTOBUF, decompress, error_body, http_status, json_to_protobuf
+
+if TYPE_CHECKING:
+    from .receive import Door
+    from .spans import Signal
+
+_PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
+
+
+class OtlpHttp:
+    """The ASGI application of the OTLP/HTTP receiver."""
+
+    def __init__(self, door: Door, max_bytes: int) -> None:
+        self._door, self._max_bytes = door, max_bytes
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        signal = _PATHS.get(scope["path"])
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if signal is None:
+            await _answer(send, 404, b"no such path; OTLP/HTTP has /v1/traces, /v1/metrics and /v1/logs\n", "text/plain")
+            return
+        if scope["method"] != "POST":
+            await _answer(send, 405, b"OTLP/HTTP requests are POST\n", "text/plain", [(b"allow", b"POST")])
+            return
+        answer_type = JSON if content_type == JSON else PROTOBUF
+        try:
+            if content_type not in (JSON, PROTOBUF):
+                raise UnsupportedMedia(f"Content-Type {content_type!r} is not OTLP's; send {PROTOBUF} or {JSON}")
+            body = await self._body(headers, receive)
+            body = decompress(body, headers.get("content-encoding", "").strip().lower(), self._max_bytes)
+            if content_type == JSON:
+                body = json_to_protobuf(signal, body)
+            client = scope.get("client") or ("", 0)
+            await self._door.take(signal, body, peer=f"{client[0]}:{client[1]}")
+        except EigenspanError as error:
+            extra = []
+            if isinstance(error, Unavailable):
+                extra.append((b"retry-after", str(math.ceil(error.retry_after_s)).encode()))
+            await _answer(send, http_status(error), error_body(error, answer_type), answer_type, extra)
+            return
+        await _answer(send, 200, b"{}" if content_type == JSON else b"", answer_type)
+
+    async def _body(self, headers: dict[str, str], receive: Any) -> bytes:
+        limit = self._max_bytes
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes")
+        self._door.check(int(declared) if declared.isdigit() else 0)
+        parts, total = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadData("the client went away in the middle of the body")
+            part = message.get("body", b"")
+            total += len(part)
+            if total > limit:
+                raise TooLarge(f"the body is larger than {limit} bytes")
+            parts.append(part)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+async def _answer(
+    send: Any, status: int, body: bytes, content_type: str, extra: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode()), *(extra or [])]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,74 @@
+"""Redaction: values of sensitive keys are replaced in the bytes before anything reaches a disk.
+
+A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays).
+Its value becomes the string `[redacted]`. Payloads that contain none of the keys are returned as they are; searching
+for them costs a few memory scans.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from .errors import ScanError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from .spans import Payload, Signal
+
+REDACTED = "[redacted]"
+REQUESTS: dict[Signal, type[Message]] = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """A payload without its secrets, and how many values of which key were replaced."""
+
+    payload: Payload
+    cut: Counter[str] = field(default_factory=Counter)
+
+
+def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
+    """Replace the values of `keys` in `payload`; ScanError where the bytes cannot be read."""
+    present = {key for key in keys if key.encode() in payload.body}
+    if not present:
+        return Redaction(payload)
+    message = REQUESTS[payload.signal]()
+    try:
+        message.ParseFromString(payload.body)
+    except DecodeError as error:
+        raise ScanError(f"the {payload.signal} request cannot be decoded: {error}") from error
+    cut: Counter[str] = Counter()
+    _redact_in(message, present, cut)
+    if not cut:
+        return Redaction(payload)
+    return Redaction(replace(payload, body=message.SerializeToString()), cut)
+
+
+def _redact_in(message: Any, keys: set[str], cut: Counter[str]) -> None:
+    if isinstance(message, KeyValue) and message.key in keys:
+        message.value.Clear()
+        message.value.string_value = REDACTED
+        cut[message.key] += 1
+        return
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None:
+            continue
+        if hasattr(value, "ListFields"):
+            _redact_in(value, keys, cut)
+        else:
+            for part in value:
+                _redact_in(part, keys, cut)

@@ -1,0 +1,218 @@
+"""The collector as a process: it opens what is on disk, starts the engines, turns the pipeline, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..calibration.importers import shipped
+from ..calibration.store import CalibrationStore
+from ..store.traces import TraceStore
+from .clock import Clock
+from .commit import Committed, Committer, Logged, columns
+from .config import ConfigError
+from .decide import Rules, compile_rule, trace_schema
+from .decided import Decided
+from .errors import EigenspanError
+from .export import Destination, Worker
+from .export_otlp import OtlpGrpc, OtlpHttp
+from .export_store import StoreDestination
+from .log import Log
+from .measure import SpanMetrics
+from .pipeline import Calibrations, Limits, Pipeline
+from .receive import PortableReceiver, serve_asgi, stop_asgi
+from .scan import Engine, engine
+from .settings import Exporter, Settings
+from .spans import Signal, Watch
+from .state import State
+from .telemetry import Telemetry
+from .traces import Traces
+from .watch import compile_watch
+
+ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
+TRACES: frozenset[Signal] = frozenset({"traces"})
+_REPLAY_GROUP = 512
+_logger = logging.getLogger(__name__)
+
+
+class DataDirectory:
+    """The directory of everything kept, held by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise EigenspanError(f"{path} is in use by another collector; stop it or give --data another directory") from error
+
+    def close(self) -> None:
+        """Let another process have it."""
+        os.close(self._lock)
+
+
+def compile_rules(settings: Settings, watch: Watch) -> Rules:
+    """The sampling rules of a configuration; ConfigError names the rule that is wrong."""
+    schema = trace_schema(watch)
+    return Rules([compile_rule(r.name, r.when, share(r.keep), schema) for r in settings.processors.sampling.rules])
+
+
+def share(text: str) -> float:
+    """A percentage as written in a rule, in [0, 1]."""
+    value = float(text.rstrip("% ")) / 100
+    if not 0 <= value <= 1:
+        raise ConfigError(f"keep: {text!r} is not between 0% and 100%")
+    return value
+
+
+def destination(name: str, settings: Exporter, store: TraceStore) -> Destination:
+    """What an exporter's settings name."""
+    if settings.type == "store":
+        return StoreDestination(store)
+    if not settings.endpoint:
+        raise ConfigError(f"exporters.{name}: endpoint is missing")
+    ca = Path(settings.tls.ca_file).read_bytes() if settings.tls.ca_file else None
+    signals = ALL_SIGNALS if settings.type in ("otlp", "otlphttp") else TRACES
+    if settings.type == "otlphttp" or "://" in settings.endpoint:
+        endpoint = settings.endpoint if "://" in settings.endpoint else f"http://{settings.endpoint}"
+        return OtlpHttp(endpoint, signals=signals, ca=ca, headers=settings.headers, timeout_s=settings.timeout)
+    tls = not settings.tls.insecure or ca is not None
+    return OtlpGrpc(
+        settings.endpoint, signals=signals, tls=tls, ca=ca, headers=settings.headers, timeout_s=settings.timeout
+    )
+
+
+class Collector:
+    """All parts of a running collector. `start` and `stop` run on the event loop; the pipeline has a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        sampling = settings.processors.sampling
+        self.watch = compile_watch(sampling.watch)
+        self.rules = compile_rules(settings, self.watch)
+        self.engine: Engine = engine(settings.service.engine)
+        self._data = DataDirectory(Path(settings.service.data).expanduser())
+        data = self._data.path
+        self.log = Log(data / "log", segment_bytes=settings.service.log.segment_bytes)
+        self.state = State(data / "state.db")
+        self.store = TraceStore(data / "traces")
+        self.calibrations = CalibrationStore(data / "calibration.db")
+        self._import_calibrations()
+        checkpoint = self.state.checkpoint()
+        self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
+        decided = Decided()
+        decided.load(self.state.kept(), self.state.dropped())
+        self.metrics = SpanMetrics()
+        if saved := self.state.saved("metrics"):
+            self.metrics.load(saved)
+        self.traces = Traces(
+            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
+        )
+        otlp = settings.receivers.otlp
+        self.committer = Committer(
+            self.log, self.engine, self.clock, watch=self.watch,
+            redact_keys=settings.processors.redact.keys, max_bytes=otlp.max_in_flight_bytes,
+        )  # fmt: skip
+        self.receiver = PortableReceiver(self.committer, self.clock)
+        self.workers = [
+            Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
+            for name, exporter in settings.exporters.items()
+        ]
+        exporters: dict[Signal, list[str]] = {
+            s: [w.name for w in self.workers if s in w.signals] for s in ("traces", "metrics", "logs")
+        }
+        self.pipeline = Pipeline(
+            receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided, rules=self.rules,
+            calibrations=Calibrations(self.calibrations.index, self.calibrations.document), metrics=self.metrics,
+            exporters=exporters,  # type: ignore[arg-type]
+            limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
+        )  # fmt: skip
+        self.pipeline.replay(self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint)
+        self.telemetry = Telemetry(self)
+        self.ports: dict[str, int] = {}
+        self._servers: list[Any] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._turn, name="eigenspan-pipeline", daemon=True)
+
+    def _import_calibrations(self) -> None:
+        settings = self.settings.processors.calibration
+        if settings.shipped:
+            shipped.import_shipped(self.calibrations)
+        for file in settings.files:
+            self.calibrations.import_file(Path(file).expanduser())
+
+    def _replayed(self, position: int) -> Iterator[Committed]:
+        records = self.log.replay(position)
+        while group := list(islice(records, _REPLAY_GROUP)):
+            logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
+            for entry in logged:
+                self.committer.remember(entry.digest, entry.log_ns)
+            self.clock.not_before(logged[-1].log_ns)
+            yield columns(logged, self.engine, self.watch)
+
+    async def start(self) -> None:
+        """Open the ports and begin; OSError where one is taken."""
+        self.committer.start()
+        for worker in self.workers:
+            worker.start()
+        self._thread.start()
+        otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
+        if grpc := otlp.protocols.grpc:
+            self.ports["grpc"] = await self.receiver.listen_grpc(grpc.endpoint, otlp.max_request_bytes)
+        if http := otlp.protocols.http:
+            self.ports["http"] = await self.receiver.listen_http(http.endpoint, otlp.max_request_bytes)
+        for name, extension, app in self.telemetry.apps(extensions):
+            server, task, self.ports[name] = await serve_asgi(app, extension.endpoint, what=name)
+            self._servers.append((server, task))
+        _logger.info("scan engine %s, receive engine %s, ports %s", self.engine.name, self.receiver.name, self.ports)
+
+    def _turn(self) -> None:
+        interval_s = self.settings.service.tick_interval
+        while not self._stopping.wait(interval_s):
+            self.turn()
+
+    def turn(self) -> None:
+        """One turn of the pipeline, and a word to the exporters."""
+        try:
+            rows = self.pipeline.tick(self.clock.log_ns(), self.clock.wall_ns())
+        except EigenspanError as error:
+            _logger.error("the pipeline waits: %s", error)
+            return
+        except Exception:
+            _logger.exception("the pipeline stumbled; what is in the log is safe")
+            self.telemetry.stumbled += 1
+            return
+        if rows:
+            for worker in self.workers:
+                worker.poke()
+
+    async def stop(self) -> None:
+        """Stop listening, take in what was acknowledged, checkpoint, and let everything go. Nothing is decided early."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.receiver.stop()
+        await stop_asgi(self._servers)
+        self._stopping.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        self.turn()
+        for worker in self.workers:
+            await asyncio.to_thread(worker.stop)
+        self.close()
+
+    def close(self) -> None:
+        """Close files and databases."""
+        self.log.close()
+        self.state.close()
+        self.store.close()
+        self.calibrations.close()
+        self._data.close()

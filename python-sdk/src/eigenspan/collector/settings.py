@@ -1,0 +1,191 @@
+"""Every setting of the collector: its type, default, bounds and meaning, in one place.
+
+The file's shape is the OpenTelemetry Collector's: receivers, processors, exporters, extensions, service. The reference
+page, the full example and the JSON Schema are generated from these records.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ..semconv import tables
+
+
+class _Settings(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+Endpoint = Annotated[str, Meta(pattern=r"^.*:[0-9]{1,5}$", description="host:port; port 0 picks a free one")]
+Seconds = Annotated[float, Meta(ge=0)]
+Bytes = Annotated[int, Meta(ge=1)]
+
+
+class Listener(_Settings):
+    """Where a protocol listens."""
+
+    endpoint: Endpoint
+
+
+class Protocols(_Settings):
+    """The protocols that are served; leave one out (null) to not listen for it."""
+
+    grpc: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4317"))
+    http: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4318"))
+
+
+class OtlpReceiver(_Settings):
+    """The OTLP receiver."""
+
+    protocols: Protocols = msgspec.field(default_factory=Protocols)
+    engine: Annotated[Literal["auto", "portable"], Meta(description="Which engine listens.")] = "auto"
+    max_request_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 30, description="The largest request, before and after decompression.")
+    ] = 64 << 20
+    max_in_flight_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="Bytes that may wait to be written; past it clients are told to come back.")
+    ] = 256 << 20
+
+
+class Receivers(_Settings):
+    """What comes in."""
+
+    otlp: OtlpReceiver = msgspec.field(default_factory=OtlpReceiver)
+
+
+class RedactProcessor(_Settings):
+    """Values that never reach the disk."""
+
+    keys: Annotated[
+        list[str], Meta(description="Attribute keys whose values are replaced by [redacted] before anything is written.")
+    ] = msgspec.field(default_factory=lambda: sorted(tables.SENSITIVE_KEYS))
+
+
+class RuleSettings(_Settings, kw_only=True):
+    """One sampling rule."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Its name, written on kept traces.")]
+    when: Annotated[str, Meta(description="SQL boolean expression over the trace's columns; empty: every trace.")] = ""
+    keep: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?\s*%$", description="The share kept, as a percentage.")]
+
+
+def _default_rules() -> list[RuleSettings]:
+    return [
+        RuleSettings(name="errors", when="errors > 0", keep="100%"),
+        RuleSettings(name="slow", when="duration_s > 300", keep="100%"),
+        RuleSettings(name="baseline", keep="10%"),
+    ]
+
+
+class SamplingProcessor(_Settings):
+    """When a trace is decided, and by which rules."""
+
+    settle: Annotated[float, Meta(ge=0, description="Seconds after a trace's root has ended until it is decided.")] = 6.0
+    idle: Annotated[float, Meta(ge=0, description="Seconds without a new span until a trace without root is decided.")] = 30.0
+    max_traces: Annotated[int, Meta(ge=1, description="Undecided traces held; past it the longest idle go early.")] = 1_000_000
+    window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = 86400.0
+    watch: Annotated[list[str], Meta(description="More attributes that rules may use as columns, by name.")] = []
+    rules: Annotated[list[RuleSettings], Meta(description="The first whose condition holds decides.")] = msgspec.field(
+        default_factory=_default_rules
+    )
+
+
+class CalibrationProcessor(_Settings):
+    """Where calibration snapshots come from."""
+
+    shipped: Annotated[bool, Meta(description="Import what installed SDKs ship (fake backends, virtual engines).")] = True
+    files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+
+
+class Processors(_Settings):
+    """What happens on the way."""
+
+    redact: RedactProcessor = msgspec.field(default_factory=RedactProcessor)
+    sampling: SamplingProcessor = msgspec.field(default_factory=SamplingProcessor)
+    calibration: CalibrationProcessor = msgspec.field(default_factory=CalibrationProcessor)
+
+
+class Tls(_Settings):
+    """Transport security towards an exporter's far end."""
+
+    insecure: Annotated[bool, Meta(description="Speak plain text.")] = True
+    ca_file: Annotated[str, Meta(description="A file of certificates to trust instead of the system's.")] = ""
+
+
+class Exporter(_Settings):
+    """Where kept traces go."""
+
+    type: Annotated[
+        Literal["store", "otlp", "otlphttp", "jaeger", "tempo"],
+        Meta(description="store: the embedded one. otlp, otlphttp: all signals. jaeger, tempo: traces over OTLP/gRPC."),
+    ]
+    endpoint: Annotated[str, Meta(description="host:port, or a URL for otlphttp.")] = ""
+    headers: Annotated[dict[str, str], Meta(description="Sent with every request; never logged.")] = {}
+    tls: Tls = msgspec.field(default_factory=Tls)
+    timeout: Annotated[float, Meta(gt=0, description="Seconds to wait for an answer.")] = 10.0
+
+
+class StoreLimits(_Settings):
+    """The embedded store's caps."""
+
+    max_age_days: Annotated[int, Meta(ge=1, description="Days that traces are kept.")] = 14
+    max_bytes: Annotated[int, Meta(ge=1 << 20, description="Bytes that the store may use.")] = 4 << 30
+
+
+class Page(_Settings):
+    """The page and its API."""
+
+    endpoint: Endpoint = "127.0.0.1:8080"
+
+
+class Telemetry(_Settings):
+    """The collector's own metrics."""
+
+    endpoint: Endpoint = "127.0.0.1:8888"
+
+
+class Health(_Settings):
+    """The health check."""
+
+    endpoint: Endpoint = "127.0.0.1:13133"
+
+
+class Extensions(_Settings):
+    """What is served besides; leave one out (null) to not serve it."""
+
+    page: Page | None = msgspec.field(default_factory=Page)
+    telemetry: Telemetry | None = msgspec.field(default_factory=Telemetry)
+    health: Health | None = msgspec.field(default_factory=Health)
+
+
+class LogSettings(_Settings):
+    """The log on disk."""
+
+    segment_bytes: Annotated[int, Meta(ge=4096, description="A segment file is sealed past this size.")] = 64 << 20
+    max_bytes: Annotated[int, Meta(ge=1 << 20, description="Past this size clients are told to come back.")] = 8 << 30
+
+
+class Service(_Settings):
+    """The process."""
+
+    data: Annotated[str, Meta(description="The directory for everything that is kept.")] = "~/.local/share/eigenspan"
+    engine: Annotated[
+        Literal["auto", "kernel", "python"], Meta(description="What scans and splices: the compiled kernel or Python.")
+    ] = "auto"
+    tick_interval: Annotated[float, Meta(gt=0, le=10, description="Seconds between two turns of the pipeline.")] = 0.25
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
+    store: StoreLimits = msgspec.field(default_factory=StoreLimits)
+
+
+class Settings(_Settings):
+    """The whole configuration."""
+
+    receivers: Receivers = msgspec.field(default_factory=Receivers)
+    processors: Processors = msgspec.field(default_factory=Processors)
+    exporters: Annotated[
+        dict[str, Exporter], Meta(description="By name; the part before a slash may stand for the type, as in otlp/backup.")
+    ] = msgspec.field(default_factory=lambda: {"store": Exporter(type="store")})
+    extensions: Extensions = msgspec.field(default_factory=Extensions)
+    service: Service = msgspec.field(default_factory=Service)

@@ -1,0 +1,227 @@
+"""What follows from the log and must not be computed twice: decisions, rows to send, and the position that they cover.
+
+One SQLite file (WAL, synchronous=FULL). `commit` writes a tick's decisions, its outbox rows and the checkpoint in one
+transaction, so that a crash leaves either all of a tick or none of it.
+
+Tables:
+    meta        checkpoint (first position that replay needs, log time, …) as name → value
+    kept        a kept trace's decision; `through` is the last position that it covers
+    dropped     a tick's dropped traces, packed: 16 bytes each, fingerprint u64 and `through` u64
+    item        something to send: references into the log and the bytes to add, pinned when it was decided
+    outbox      which exporter still owes which item
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from .spans import Signal
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (tenant TEXT, trace BLOB, through INTEGER, decided_ns INTEGER, decision BLOB,
+    PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS kept_age ON kept (decided_ns);
+CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, decided_ns INTEGER, traces BLOB);
+CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
+CREATE TABLE IF NOT EXISTS outbox (exporter TEXT, item INTEGER, parked TEXT, PRIMARY KEY (exporter, item)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS outbox_item ON outbox (item);
+"""
+
+
+class SpanEdit(msgspec.Struct, array_like=True, frozen=True):
+    """One span of an item: where it is in the log, and what is added to it. `add` is an index into `Item.adds`."""
+
+    position: int
+    offset: int
+    length: int
+    trace_state: str | None
+    add: int
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True):
+    """What one outbox row sends: spans of one trace, or (no spans) the whole payload at `position` unchanged."""
+
+    tenant: str
+    trace: bytes
+    spans: tuple[SpanEdit, ...] = ()
+    adds: tuple[tuple[tuple[str, bytes], ...], ...] = ()
+    position: int = 0
+    rule: str = ""
+
+    def first_position(self) -> int:
+        """The oldest position that it refers to."""
+        return min((s.position for s in self.spans), default=self.position)
+
+    def size_bytes(self) -> int:
+        """About how many bytes it sends; exact but for resource, scope and framing."""
+        added = [sum(len(field) for _, field in add) for add in self.adds]
+        return sum(s.length + 8 + (added[s.add] if s.add >= 0 else 0) for s in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An item on its way, the signal that it carries, its id and its size."""
+
+    id: int
+    signal: Signal
+    item: Item
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A kept trace's decision as stored: `decision` is opaque here."""
+
+    tenant: str
+    trace: bytes
+    through: int
+    decided_ns: int
+    decision: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`replay_from`: the first position that a start must read again; `through`: the last position applied."""
+
+    replay_from: int
+    through: int
+    log_ns: int
+
+
+class State:
+    """The state database. Every method may be called from any thread; each is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;" + _SCHEMA)
+        row = self._db.execute("SELECT coalesce(max(id), 0) FROM item").fetchone()
+        self._next_item = int(row[0]) + 1
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the last commit stood; None on a new database."""
+        meta = dict(self._query("SELECT name, value FROM meta WHERE name IN ('replay_from', 'through', 'log_ns')"))
+        return Checkpoint(**meta) if len(meta) == 3 else None
+
+    def saved(self, name: str) -> bytes | None:
+        """A stage's state as it was at the last commit."""
+        rows = self._query("SELECT value FROM meta WHERE name = ?", (f"state:{name}",))
+        return rows[0][0] if rows else None
+
+    def commit(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        kept: Iterable[KeptRow] = (),
+        dropped: bytes = b"",
+        items: Iterable[tuple[Signal, Item]] = (),
+        exporters: dict[Signal, Sequence[str]],
+        now_ns: int,
+        stages: dict[str, bytes] | None = None,
+    ) -> None:
+        """Write one tick: what was decided, what is to be sent by whom, and how far it goes."""
+        encode = msgspec.msgpack.encode
+        item_rows, outbox_rows = [], []
+        for signal, item in items:
+            if not exporters[signal]:
+                continue
+            item_rows.append((self._next_item, signal, item.first_position(), item.size_bytes(), encode(item)))
+            outbox_rows += [(exporter, self._next_item) for exporter in exporters[signal]]
+            self._next_item += 1
+        meta = [("replay_from", checkpoint.replay_from), ("through", checkpoint.through), ("log_ns", checkpoint.log_ns)]
+        meta += [(f"state:{name}", value) for name, value in (stages or {}).items()]
+        with self._lock, self._transaction():
+            db = self._db
+            db.executemany(
+                "INSERT INTO kept VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET through=excluded.through",
+                [(k.tenant, k.trace, k.through, k.decided_ns, k.decision) for k in kept],
+            )
+            if dropped:
+                db.execute("INSERT INTO dropped (decided_ns, traces) VALUES (?,?)", (now_ns, dropped))
+            db.executemany("INSERT INTO item VALUES (?,?,?,?,?)", item_rows)
+            db.executemany("INSERT INTO outbox (exporter, item) VALUES (?,?)", outbox_rows)
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
+
+    def kept(self) -> list[KeptRow]:
+        """Every kept decision still in its window."""
+        return [KeptRow(*row) for row in self._query("SELECT tenant, trace, through, decided_ns, decision FROM kept")]
+
+    def dropped(self) -> list[tuple[int, bytes]]:
+        """Every packed list of dropped traces still in its window with when it was decided, oldest first."""
+        return [(row[0], row[1]) for row in self._query("SELECT decided_ns, traces FROM dropped ORDER BY id")]
+
+    def forget(self, decided_before_ns: int) -> None:
+        """Forget decisions whose window has passed."""
+        with self._lock, self._transaction():
+            self._db.execute("DELETE FROM kept WHERE decided_ns < ?", (decided_before_ns,))
+            self._db.execute("DELETE FROM dropped WHERE decided_ns < ?", (decided_before_ns,))
+
+    def waiting(self, exporter: str, *, after: int = 0, limit_bytes: int = 3 << 20) -> list[Outgoing]:
+        """The next items that `exporter` owes, oldest first, up to `limit_bytes` (at least one)."""
+        out: list[Outgoing] = []
+        total = 0
+        for id_, signal, size, body in self._query(
+            "SELECT i.id, i.signal, i.bytes, i.body FROM outbox o JOIN item i ON i.id = o.item "
+            "WHERE o.exporter = ? AND o.item > ? AND o.parked IS NULL ORDER BY o.item LIMIT 2000",
+            (exporter, after),
+        ):
+            if out and (total + size > limit_bytes or signal != out[0].signal):
+                break
+            out.append(Outgoing(id_, signal, msgspec.msgpack.decode(body, type=Item), size))
+            total += size
+        return out
+
+    def sent(self, exporter: str, items: Iterable[int]) -> None:
+        """Strike rows off: `exporter` has delivered them."""
+        ids = [(exporter, item) for item in items]
+        with self._lock, self._transaction():
+            self._db.executemany("DELETE FROM outbox WHERE exporter = ? AND item = ?", ids)
+            self._db.executemany(
+                "DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE item = ?1)",
+                [(item,) for _, item in ids],
+            )
+
+    def park(self, exporter: str, item: int, reason: str) -> None:
+        """Set one row aside that the far end refuses for good; it stays, with the reason, until someone decides."""
+        with self._lock, self._transaction():
+            self._db.execute("UPDATE outbox SET parked = ? WHERE exporter = ? AND item = ?", (reason, exporter, item))
+
+    def backlog(self) -> dict[str, tuple[int, int]]:
+        """For each exporter that owes anything: rows waiting, rows parked."""
+        rows = self._query("SELECT exporter, sum(parked IS NULL), sum(parked IS NOT NULL) FROM outbox GROUP BY exporter")
+        return {name: (waiting, parked) for name, waiting, parked in rows}
+
+    def oldest_referenced(self) -> int | None:
+        """The oldest position that an undelivered (or parked) row refers to."""
+        return self._query("SELECT min(first_position) FROM item")[0][0]  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    def _query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        with self._lock:
+            return self._db.execute(sql, parameters).fetchall()
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")

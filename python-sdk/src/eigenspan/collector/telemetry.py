@@ -1,0 +1,132 @@
+"""The collector's own metrics in the Prometheus format, its health, and the applications that are served."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..web.app import Page as PageApp
+from .measure import family
+
+if TYPE_CHECKING:
+    from .service import Collector
+    from .settings import Extensions, Health, Page
+    from .settings import Telemetry as TelemetrySettings
+
+
+class Telemetry:
+    """What the collector says of itself. Metric names are the OpenTelemetry Collector's where it has them."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._started_s = time.time()
+        self.stumbled = 0
+
+    def apps(self, extensions: Extensions) -> Iterator[tuple[str, Page | TelemetrySettings | Health, Any]]:
+        """The extensions that are on: name, settings and ASGI application."""
+        if extensions.page:
+            c = self._collector
+            yield "page", extensions.page, PageApp(c.store, c.calibrations, self.summary)
+        if extensions.telemetry:
+            yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus})
+        if extensions.health:
+            yield "health", extensions.health, _Text({"/": self.health, "/status": self.health})
+
+    def health(self) -> str:
+        """A JSON line for load balancers."""
+        return json.dumps({"status": "Server available", "upSince": self._started_s, "version": __version__})
+
+    def summary(self) -> dict[str, Any]:
+        """What the page and the demo's table show: what came, what was kept and why, what was enriched."""
+        c = self._collector
+        rules: dict[str, dict[str, int]] = {}
+        for (rule, keep), n in c.metrics.traces.items():
+            rules.setdefault(rule, {"kept": 0, "dropped": 0})["kept" if keep else "dropped"] += n
+        return {
+            "engine": {"receive": c.receiver.name, "scan": c.engine.name},
+            "version": __version__,
+            "spans": {"received": c.metrics.spans, "errors": c.metrics.errors, "open": c.traces.open_spans},
+            "traces": {"open": len(c.traces), "rules": rules},
+            "enriched": [
+                {"backend": backend, "calibration": version, "match": match, "spans": n}
+                for (backend, version, match), n in sorted(c.pipeline.enriched.items())
+            ],
+            "counts": dict(c.pipeline.counts + c.traces.counts),
+            "redacted": dict(c.committer.redacted),
+            "exporters": {w.name: dict(w.counts) | {"last_error": w.last_error} for w in c.workers},
+            "outbox": {name: {"waiting": w, "parked": p} for name, (w, p) in c.state.backlog().items()},
+            "ports": c.ports,
+        }
+
+    def prometheus(self) -> str:
+        """Everything in the Prometheus text format."""
+        c = self._collector
+        committed, refused, malformed, repeated = [], [], [], []
+        for (what, which), n in sorted(c.committer.counts.items()):
+            rows = {"refused": refused, "malformed": malformed, "repeated": repeated}.get(what, committed)
+            rows.append(({"reason" if what == "refused" else "signal": which}, n))
+        counts = [({"what": what}, n) for what, n in sorted((c.pipeline.counts + c.traces.counts).items())]
+        enriched = [
+            ({"backend": backend, "calibration": version[:23], "match": match}, n)
+            for (backend, version, match), n in sorted(c.pipeline.enriched.items())
+        ]
+        backlog = c.state.backlog()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        exporters = [({"exporter": w.name}, w) for w in c.workers]
+        lines = [
+            *family("otelcol_receiver_accepted_spans", "counter", "Spans acknowledged.",
+                    [({"receiver": "otlp"}, c.metrics.spans)]),
+            *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", refused),
+            *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", malformed),
+            *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", repeated),
+            *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
+                    [({"key": key}, n) for key, n in sorted(c.committer.redacted.items())]),
+            *c.metrics.prometheus(),
+            *family("eigenspan_traces_open", "gauge", "Undecided traces.", [({}, len(c.traces))]),
+            *family("eigenspan_spans_open", "gauge", "Spans of undecided traces.", [({}, c.traces.open_spans)]),
+            *family("eigenspan_pipeline_events_total", "counter", "What happened to spans and traces on the way.", counts),
+            *family("eigenspan_pipeline_failures_total", "counter", "Turns that failed and were taken up again.",
+                    [({}, self.stumbled)]),
+            *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
+            *family("eigenspan_log_bytes", "gauge", "Bytes of the log on disk.", [({}, c.log.size_bytes)]),
+            *family("otelcol_exporter_sent_spans", "counter", "Spans delivered.",
+                    [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
+            *family("otelcol_exporter_queue_size", "gauge", "Outbox rows waiting.",
+                    [(labels, backlog.get(w.name, (0, 0))[0]) for labels, w in exporters]),
+            *family("eigenspan_exporter_parked", "gauge", "Outbox rows set aside because the far end refuses them.",
+                    [(labels, backlog.get(w.name, (0, 0))[1]) for labels, w in exporters]),
+            *family("eigenspan_build_info", "gauge", "Version and engines in use.",
+                    [({"version": __version__, "receive": c.receiver.name, "scan": c.engine.name}, 1)]),
+            *family("process_cpu_seconds_total", "counter", "CPU time used.", [({}, usage.ru_utime + usage.ru_stime)]),
+            *family("process_resident_memory_bytes", "gauge", "Resident memory.", [({}, _resident_bytes())]),
+        ]  # fmt: skip
+        return "\n".join(lines) + "\n"
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class _Text:
+    """An ASGI application of a few fixed paths."""
+
+    def __init__(self, paths: dict[str, Any]) -> None:
+        self._paths = paths
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        found = self._paths.get(scope["path"])
+        status, body = (200, found().encode()) if found else (404, b"not found\n")
+        kind = b"application/json" if body.startswith(b"{") else b"text/plain; version=0.0.4; charset=utf-8"
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

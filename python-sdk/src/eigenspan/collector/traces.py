@@ -1,0 +1,351 @@
+"""Open traces: what has arrived of each, and when each is due.
+
+A trace lives in a slot, a reusable row of arrays; its spans are rows of a second set of arrays, linked from the last to
+the first. No span's bytes are held, only where they lie in the log. A turn touches the traces that something arrived
+for and those that are due, never all of them.
+
+A trace is due when its root has ended and `settle` has passed, or when nothing has arrived for `idle`. Both are measured
+on log time (see `clock`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .columns import Ints, Rows
+from .decided import Decided, Decision, Dropped, TraceKey
+from .spans import TYPES, Watch
+
+_KEY = ["tenant", "trace_hi", "trace_lo"]
+_SECOND = 1_000_000_000
+_NEVER = np.iinfo(np.int64).max
+_QUANTUM = (
+    "position offset length span_id kind start_ns end_ns backend provider job_id calibration_id execution_start".split()
+)
+
+_TRACE_COLUMNS = {
+    "open": bool, "rooted": bool, "due_ns": np.int64, "seen_ns": np.int64, "head": np.int64, "count": np.int64,
+    "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64,
+    "key": object, "root": object, "trace_state": object, "quantum": object,
+}  # fmt: skip
+_SPAN_COLUMNS = {
+    "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
+    "state": object, "previous": np.int64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Traces whose time has come.
+
+    `traces`: one row each, with the columns that rules may use. `spans`: a row a span, `trace` being the row in `traces`;
+    a span that arrived more than once is there once. `quantum`: a row for each span that names a backend.
+    """
+
+    slots: Ints
+    rows: Ints
+    keys: list[TraceKey]
+    traces: pl.DataFrame
+    spans: pl.DataFrame
+    quantum: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Spans that arrived after their trace was decided, with those decisions."""
+
+    spans: pl.DataFrame
+    decisions: dict[TraceKey, Decision | Dropped]
+
+
+class Traces:
+    """All undecided traces."""
+
+    def __init__(
+        self, watch: Watch, decided: Decided, *, settle_s: float, idle_s: float, max_traces: int = 1_000_000
+    ) -> None:
+        self._decided = decided
+        self._settle_ns, self._idle_ns = int(settle_s * _SECOND), int(idle_s * _SECOND)
+        self._max_traces = max_traces
+        self._watched = {w.column: w.type for w in watch}
+        types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
+        self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
+        self._spans = Rows(_SPAN_COLUMNS)
+        self._slots: dict[TraceKey, int] = {}
+        self._wheel: defaultdict[int, list[Ints]] = defaultdict(list)
+        self._turned_to = 0
+        self._aggregates = _aggregates(self._watched)
+        self.position = 0
+        self.counts: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def open_spans(self) -> int:
+        """Spans of undecided traces."""
+        return len(self._spans)
+
+    def replay_from(self) -> int:
+        """The first position that an undecided trace needs, or the next one."""
+        if not self._slots:
+            return self.position + 1
+        t = self._traces
+        return int(t["first_position"][t["open"]].min())
+
+    def add(self, spans: pl.DataFrame) -> Late | None:
+        """Take in committed spans (classified); returns those whose trace was already decided."""
+        if spans.is_empty():
+            return None
+        self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
+        spans = spans.with_row_index("row")
+        groups = spans.group_by(_KEY, maintain_order=True).agg(self._aggregates)
+        keys: list[TraceKey] = list(zip(groups["tenant"], groups["trace_hi"], groups["trace_lo"], strict=True))
+        slots = np.fromiter((self._slots.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+        unknown = np.flatnonzero(slots < 0)
+        decisions = self._decided.find([keys[i] for i in unknown])
+        if decisions:
+            return self._add_beside_decided(spans, keys, decisions)
+        if len(unknown):
+            fresh = self._traces.take(len(unknown))
+            slots[unknown] = fresh
+            self._open(fresh, [keys[i] for i in unknown])
+        self._apply(slots, groups)
+        self._link(slots, spans, groups)
+        return None
+
+    def _add_beside_decided(
+        self, spans: pl.DataFrame, keys: list[TraceKey], decisions: dict[TraceKey, Decision | Dropped]
+    ) -> Late:
+        known = [key for key in keys if key in decisions]
+        frame = pl.DataFrame(
+            {
+                "tenant": [k[0] for k in known],
+                "trace_hi": [k[1] for k in known],
+                "trace_lo": [k[2] for k in known],
+                "through": [decisions[k].through for k in known],
+            },
+            schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64, "through": pl.UInt64},
+        )
+        joined = spans.drop("row").join(frame, on=_KEY, how="left", maintain_order="left")
+        self.add(joined.filter(pl.col("through").is_null()).drop("through"))
+        late = joined.filter(pl.col("position") > pl.col("through")).drop("through")
+        return Late(late, decisions)
+
+    def _open(self, slots: Ints, keys: list[TraceKey]) -> None:
+        t = self._traces
+        t["open"][slots] = True
+        t["due_ns"][slots] = _NEVER
+        t["start_ns"][slots] = np.iinfo(np.uint64).max
+        t["first_position"][slots] = np.iinfo(np.uint64).max
+        t["head"][slots] = t["root_row"][slots] = -1
+        t["key"][slots] = np.fromiter(keys, dtype=object, count=len(keys))
+        self._slots.update(zip(keys, slots.tolist(), strict=True))
+
+    def _apply(self, slots: Ints, groups: pl.DataFrame) -> None:
+        t = self._traces
+        t["count"][slots] += groups["count"].to_numpy()
+        t["errors"][slots] += groups["errors"].to_numpy()
+        for name, pick in (("start_ns", np.minimum), ("end_ns", np.maximum), ("first_position", np.minimum)):
+            t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
+        for name in ("root", "trace_state"):
+            _fill(t[name], slots, groups[name])
+        for column, type_ in self._watched.items():
+            values = groups[column]
+            if values.null_count() == len(values):
+                continue
+            if type_ in ("int", "double"):
+                t[f"a:{column}"][slots] = np.fmax(t[f"a:{column}"][slots], values.cast(pl.Float64).to_numpy())
+            else:
+                _fill(t[f"a:{column}"], slots, values)
+        seen_ns = groups["log_ns"].to_numpy()
+        t["seen_ns"][slots] = np.maximum(t["seen_ns"][slots], seen_ns)
+        rooted, has_root = t["rooted"][slots], groups["has_root"].to_numpy()
+        due = np.where(rooted, t["due_ns"][slots], np.where(has_root, seen_ns + self._settle_ns, seen_ns + self._idle_ns))
+        moved_up = slots[due < t["due_ns"][slots]]
+        t["due_ns"][slots] = due
+        t["rooted"][slots] = rooted | has_root
+        self._schedule(moved_up)
+
+    def _schedule(self, slots: Ints) -> None:
+        if not len(slots):
+            return
+        seconds = self._traces["due_ns"][slots] // _SECOND + 1
+        for second in np.unique(seconds).tolist():
+            self._wheel[max(second, self._turned_to + 1)].append(slots[seconds == second])
+
+    def _link(self, slots: Ints, spans: pl.DataFrame, groups: pl.DataFrame) -> None:
+        t, s = self._traces, self._spans
+        counts = groups["count"].to_numpy()
+        order = groups["rows"].explode().to_numpy()
+        rows = s.take(len(order))
+        for name in ("position", "offset", "length", "span_id", "kind"):
+            s[name][rows] = spans[name].to_numpy()[order]
+        states = spans["trace_state"]
+        if (states != "").any():
+            s["state"][rows] = states.to_numpy()[order]
+        ends = np.cumsum(counts) - 1
+        starts = ends - counts + 1
+        s["previous"][rows[1:]] = rows[:-1]
+        s["previous"][rows[starts]] = t["head"][slots]
+        t["head"][slots] = rows[ends]
+        where = np.empty(len(order), dtype=np.int64)
+        where[order] = rows
+        root_rows = groups["root_at"].to_numpy()
+        with_root = np.flatnonzero(groups["has_root"].to_numpy() & (t["root_row"][slots] < 0))
+        t["root_row"][slots[with_root]] = where[root_rows[with_root].astype(np.int64)]
+        for key, values in quantum_rows(spans):
+            slot = self._slots[key]
+            held = t["quantum"][slot]
+            if held is None:
+                t["quantum"][slot] = [values]
+            else:
+                held.append(values)
+
+    def due(self, log_ns: int) -> Due | None:
+        """Take the traces whose time has come; `close` gives their slots back. None where there are none."""
+        t = self._traces
+        found: list[Ints] = []
+        later: list[Ints] = []
+        for second in [s for s in self._wheel if s * _SECOND <= log_ns]:
+            for slots in self._wheel.pop(second):
+                slots = slots[t["open"][slots]]
+                ready = t["due_ns"][slots] <= log_ns
+                found.append(slots[ready])
+                later.append(slots[~ready])
+        self._turned_to = max(self._turned_to, log_ns // _SECOND)
+        if later:
+            self._schedule(np.unique(np.concatenate(later)))
+        slots = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        early = self._over_limit(slots)
+        if len(early):
+            self.counts["decided_early"] += len(early)
+        if not len(slots) and not len(early):
+            return None
+        return self._collect(np.concatenate((slots, early)), early)
+
+    def all_open(self) -> Due | None:
+        """Every open trace, due or not."""
+        slots = np.flatnonzero(self._traces["open"])
+        return self._collect(slots, np.empty(0, dtype=np.int64)) if len(slots) else None
+
+    def _over_limit(self, due: Ints) -> Ints:
+        excess = len(self._slots) - len(due) - self._max_traces
+        if excess <= 0:
+            return np.empty(0, dtype=np.int64)
+        t = self._traces
+        slots = np.setdiff1d(np.flatnonzero(t["open"]), due)
+        return slots[np.argpartition(t["seen_ns"][slots], excess - 1)[:excess]]
+
+    def _collect(self, slots: Ints, early: Ints) -> Due:
+        t, s = self._traces, self._spans
+        trace_parts, row_parts = [], []
+        trace, rows = np.arange(len(slots)), t["head"][slots]
+        while len(rows):
+            trace_parts.append(trace)
+            row_parts.append(rows)
+            rows = s["previous"][rows]
+            alive = rows >= 0
+            trace, rows = trace[alive], rows[alive]
+        trace, rows = np.concatenate(trace_parts), np.concatenate(row_parts)
+        spans = pl.DataFrame(
+            {
+                "trace": trace,
+                "root": rows == t["root_row"][slots][trace],
+                **{name: s[name][rows] for name in ("position", "offset", "length", "span_id", "kind")},
+                "state": pl.Series(s["state"][rows].tolist(), dtype=pl.String),
+            }
+        ).sort("trace", "position", "offset")
+        once = spans.unique(["trace", "span_id", "kind", "length"], keep="first", maintain_order=True)
+        self.counts["duplicate_spans"] += len(spans) - len(once)
+        keys = t["key"][slots].tolist()
+        return Due(slots, rows, keys, self._trace_frame(slots, early), once, self._quantum_frame(slots))
+
+    def _trace_frame(self, slots: Ints, early: Ints) -> pl.DataFrame:
+        t = self._traces
+        start_ns, end_ns = t["start_ns"][slots], t["end_ns"][slots]
+        duration_ns = np.where(end_ns > start_ns, end_ns - start_ns, 0).astype(np.uint64)
+        columns: dict[str, Any] = {
+            "trace_lo": np.fromiter((key[2] for key in t["key"][slots]), dtype=np.uint64, count=len(slots)),
+            "spans": t["count"][slots],
+            "errors": t["errors"][slots],
+            "duration_s": duration_ns / _SECOND,
+            "start_ns": start_ns,
+            "complete": t["rooted"][slots] & ~np.isin(slots, early),
+            "early": np.isin(slots, early),
+            "root": pl.Series(t["root"][slots].tolist(), dtype=pl.String),
+            "trace_state": pl.Series(t["trace_state"][slots].tolist(), dtype=pl.String),
+        }
+        for column, type_ in self._watched.items():
+            values = t[f"a:{column}"][slots]
+            if type_ in ("int", "double"):
+                series = pl.Series(values, nan_to_null=True)
+            else:
+                series = pl.Series(values.tolist(), dtype=TYPES[type_])
+            columns[column] = series
+        return pl.DataFrame(columns)
+
+    def _quantum_frame(self, slots: Ints) -> pl.DataFrame:
+        rows = [
+            (trace, *values) for trace, held in enumerate(self._traces["quantum"][slots]) if held for values in held
+        ]
+        return pl.DataFrame(rows, schema=QUANTUM_SCHEMA, orient="row")
+
+    def postpone(self, due: Due, log_ns: int, by_s: float = 5.0) -> None:
+        """Put due traces back that could not be decided."""
+        self._traces["due_ns"][due.slots] = log_ns + int(by_s * _SECOND)
+        self._schedule(due.slots)
+
+    def close(self, due: Due) -> None:
+        """Give back the slots of decided traces."""
+        self._spans.give_back(due.rows)
+        for key in due.keys:
+            del self._slots[key]
+        self._traces.give_back(due.slots)
+
+
+QUANTUM_SCHEMA: dict[str, Any] = {
+    "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
+    "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String, "job_id": pl.String,
+    "calibration_id": pl.String, "execution_start": pl.String,
+}  # fmt: skip
+
+
+def quantum_rows(spans: pl.DataFrame) -> list[tuple[TraceKey, tuple[Any, ...]]]:
+    """For each span that names a backend: its trace, and what the calibration join needs of it."""
+    frame = spans.filter(pl.col("backend").is_not_null()).select([*_KEY, *_QUANTUM])
+    return [((row[0], row[1], row[2]), row[3:]) for row in frame.iter_rows()]
+
+
+def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
+    given = np.flatnonzero(values.is_not_null().to_numpy())
+    if len(given):
+        given = given[np.equal(target[slots[given]], None)]
+        target[slots[given]] = np.fromiter(values.gather(given).to_list(), dtype=object, count=len(given))
+
+
+def _aggregates(watched: dict[str, Any]) -> list[pl.Expr]:
+    root = pl.col("parent_id") == 0
+    attributes = [
+        pl.col(column).max() if type_ in ("int", "double") else pl.col(column).drop_nulls().first()
+        for column, type_ in watched.items()
+    ]
+    return [
+        pl.len().cast(pl.Int64).alias("count"),
+        pl.col("error").sum().cast(pl.Int64).alias("errors"),
+        pl.col("start_ns").min(),
+        pl.col("end_ns").max(),
+        pl.col("position").min().alias("first_position"),
+        pl.col("log_ns").max(),
+        root.any().alias("has_root"),
+        pl.col("name").filter(root).first().alias("root"),
+        pl.col("row").filter(root).first().fill_null(0).alias("root_at"),
+        pl.col("trace_state").filter(pl.col("trace_state") != "").first(),
+        pl.col("row").alias("rows"),
+        *attributes,
+    ]

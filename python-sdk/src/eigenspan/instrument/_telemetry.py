@@ -1,0 +1,191 @@
+"""Spans of executions and of what surrounds them, each exactly once.
+
+Libraries nest: a primitive runs a backend, a fake backend runs Aer. The outermost one makes the span and marks the context;
+whatever runs under the mark makes none. A failed operation has status ERROR and `error.type`, with the exception
+recorded; a good one leaves the status unset.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel
+from opentelemetry import metrics, trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+
+from eigenspan.semconv import SCHEMA_URL
+from eigenspan.semconv import attributes as q
+from eigenspan.semconv import metrics as m
+from eigenspan.semconv import spans as s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+
+_EXECUTING = otel.create_key("eigenspan-executing")
+_KINDS = {kind.name.lower(): kind for kind in SpanKind}
+MESSAGE_LIMIT = 512
+ERROR_TYPE = "error.type"
+Value = str | bool | int | float | list[str]
+Attributes = Mapping[str, Value]
+
+
+class Telemetry:
+    """The tracer and the instruments of one instrumentor."""
+
+    def __init__(self, scope: str, tracer_provider: Any = None, meter_provider: Any = None) -> None:
+        self.tracer = trace.get_tracer(scope, tracer_provider=tracer_provider, schema_url=SCHEMA_URL)
+        meter = metrics.get_meter(scope, meter_provider=meter_provider, schema_url=SCHEMA_URL)
+        self._executions = meter.create_counter(
+            m.QUANTUM_CIRCUIT_EXECUTIONS.name, m.QUANTUM_CIRCUIT_EXECUTIONS.unit, m.QUANTUM_CIRCUIT_EXECUTIONS.brief
+        )
+        duration = m.QUANTUM_CLIENT_OPERATION_DURATION
+        self._durations = meter.create_histogram(duration.name, duration.unit, duration.brief)
+
+    def start(
+        self, kind: s.SpanType, target: str, attributes: Attributes, link: SpanContext | None = None
+    ) -> Operation:
+        """A span of the type, named `operation target`, not yet current."""
+        word = kind.type.rsplit(".", 1)[1]
+        span = self.tracer.start_span(
+            f"{word} {target}" if target else word,
+            kind=_KINDS[kind.kind],
+            attributes={s.SPAN_TYPE: kind.type, q.QUANTUM_OPERATION_NAME: word, **attributes},
+            links=[Link(link)] if link and link.is_valid else None,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        return Operation(self, span, word, attributes)
+
+    @contextmanager
+    def span(
+        self, kind: s.SpanType, target: str, attributes: Attributes, link: SpanContext | None = None, *, mark: bool = False
+    ) -> Iterator[Operation]:
+        """A current span around a block, ended with the block and failed by its exception."""
+        operation = self.start(kind, target, attributes, link)
+        token = otel.attach(operation.context(mark=mark))
+        try:
+            yield operation
+        except BaseException as error:
+            operation.end(error)
+            raise
+        else:
+            operation.end()
+        finally:
+            otel.detach(token)
+
+    def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
+        """One measurement of an operation."""
+        labels = {key: attributes[key] for key in (q.QUANTUM_PROVIDER_NAME, q.QUANTUM_BACKEND_NAME) if key in attributes}
+        if error:
+            labels[ERROR_TYPE] = error
+        if word == "execute":
+            self._executions.add(1, {**labels, q.QUANTUM_EXECUTION_SUCCESS: error is None})
+        self._durations.record(seconds, {**labels, q.QUANTUM_OPERATION_NAME: word})
+
+
+class Operation:
+    """One span under way. Ending it twice does nothing, from whichever thread."""
+
+    __slots__ = ("_attributes", "_begun", "_ended", "_telemetry", "_word", "span")
+
+    def __init__(self, telemetry: Telemetry, span: trace.Span, word: str, attributes: Attributes) -> None:
+        self._telemetry = telemetry
+        self.span = span
+        self._word = word
+        self._attributes = attributes
+        self._begun = time.perf_counter()
+        self._ended = False
+        if word == "execute" and span.is_recording():
+            span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant())
+
+    @property
+    def recording(self) -> bool:
+        """Whether attributes that cost something are worth computing."""
+        return self.span.is_recording()
+
+    def context(self, *, mark: bool = False) -> Context:
+        """The context in which the span is current and, if marked, nothing below makes a span of its own."""
+        context = trace.set_span_in_context(self.span)
+        return otel.set_value(_EXECUTING, True, context) if mark else context  # noqa: FBT003
+
+    def set(self, attributes: Attributes) -> None:
+        """Add attributes."""
+        self.span.set_attributes(dict(attributes))
+
+    def end(self, error: BaseException | None = None, kind: str | None = None, message: str = "") -> None:
+        """End the span: failed if there is an exception or an error type, else well."""
+        if self._ended:
+            return
+        self._ended = True
+        seconds = time.perf_counter() - self._begun
+        kind = kind or (error_type(error) if error is not None else None)
+        if self.span.is_recording():
+            self._conclude(seconds, error, kind, message)
+        self.span.end()
+        self._telemetry.count(self._word, seconds, self._attributes, kind)
+
+    def _conclude(self, seconds: float, error: BaseException | None, kind: str | None, message: str) -> None:
+        span = self.span
+        if kind:
+            text = (message or str(error or ""))[:MESSAGE_LIMIT]
+            span.set_attribute(ERROR_TYPE, kind)
+            if error is not None:
+                span.record_exception(error, {"exception.message": text})
+            span.set_status(Status(StatusCode.ERROR, text))
+        if self._word == "execute":
+            status = q.QuantumJobStatus.FAILED if kind else q.QuantumJobStatus.COMPLETED
+            span.set_attributes(
+                {
+                    q.QUANTUM_EXECUTION_SUCCESS: kind is None,
+                    q.QUANTUM_JOB_STATUS: status.value,
+                    q.QUANTUM_JOB_QUEUE_DURATION: 0.0,
+                    q.QUANTUM_JOB_EXECUTION_DURATION: seconds,
+                    q.QUANTUM_JOB_DURATION: seconds,
+                    q.QUANTUM_JOB_EXECUTION_END_TIME: instant(),
+                }
+            )
+
+
+def enabled() -> bool:
+    """Whether a span may be made here: not suppressed, and not inside an execution that already has one."""
+    return not otel.get_value(_EXECUTING) and is_instrumentation_enabled()
+
+
+@contextmanager
+def under(context: Context) -> Iterator[None]:
+    """The context made current for a block."""
+    token = otel.attach(context)
+    try:
+        yield
+    finally:
+        otel.detach(token)
+
+
+def error_type(error: BaseException) -> str:
+    """The exception's class as `error.type` wants it: qualified unless built in."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def instant() -> str:
+    """Now, as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sites(counts: Mapping[tuple[str, tuple[str, ...]], int], limit: int = 256) -> list[str]:
+    """Counts of gates on sites as `quantum.circuit.operations` writes them; empty when there are too many."""
+    if len(counts) > limit:
+        return []
+    return sorted(f"{gate}:{','.join(qubits)}:{count}" for (gate, qubits), count in counts.items())
+
+
+def total(values: Iterable[int]) -> int:
+    """The shots of several runs, when they agree; else their largest."""
+    return max(values, default=0)
