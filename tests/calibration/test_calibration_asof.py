@@ -124,7 +124,7 @@ def test_names_of_one_machine(provider: str | None, backend: str | None, found: 
     built = index(summary("a", 100, backend="ibm_torino"), aliases={("ibm", "Nickname"): "ibm_torino"})
     assert (built.match(provider, backend, 150).kind == "as_of") is found
     many = built.match_many([provider], [backend], [150])
-    assert (many.row[0] >= 0) is found
+    assert bool(many.row[0] >= 0) is found
 
 
 @pytest.mark.parametrize(

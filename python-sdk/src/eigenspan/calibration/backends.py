@@ -19,6 +19,17 @@ PROVIDER_ALIASES: Final[dict[str, str]] = {
     "google_quantum_ai": "google",
     "cirq_google": "google",
 }
+# Names in edited exports, and the names under which IBM published the same machines.
+IBM_EDITED: Final[dict[str, str]] = {
+    "alt_armonk": "ibmq_armonk",
+    "alt_auckland": "ibm_auckland",
+    "alt_boeblingen": "ibmq_boeblingen",
+    "alt_cairo": "ibm_cairo",
+    "alt_manhattan": "ibmq_manhattan",
+    "alt_paris": "ibmq_paris",
+    "alt_santiago": "ibmq_santiago",
+    "alt_yorktown": "ibmqx2",
+}
 _IBM_ODD: Final[dict[str, str]] = {"ibmqx2": "yorktown", "ibmqx4": "tenerife"}
 _IBM_PREFIX: Final = re.compile(r"^(?:ibmq_\d+_|ibmq_|ibm_|alt_)")
 _AER: Final = re.compile(r"^aer_simulator_from\((.*)\)$")

@@ -11,7 +11,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit("the eigenspan command needs its collector extra: pip install 'eigenspan[collector]'") from error
 
-from .. import __version__
+from eigenspan import __version__
 
 _COMMANDS = {
     "collect": "collect",
@@ -42,7 +42,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; an error that we raise on purpose is one line on stderr and exit code 1."""
-    from ..collector.errors import EigenspanError
+    from eigenspan.collector.errors import EigenspanError
 
     try:
         cli()

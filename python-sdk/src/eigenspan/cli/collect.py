@@ -9,13 +9,15 @@ from pathlib import Path
 
 import click
 
-from ..collector.errors import EigenspanError
-from .common import settings_from, settings_options
+from eigenspan.cli.common import settings_from, settings_options
+from eigenspan.collector.errors import EigenspanError
 
 
 @click.command()
 @settings_options
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True)
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True
+)
 def collect(
     config_file: Path | None, data: Path | None, exports: tuple[str, ...], overrides: tuple[str, ...], log_level: str
 ) -> None:
@@ -37,8 +39,8 @@ def collect(
 
 
 async def _collect(settings: object) -> None:
-    from ..collector.service import Collector
-    from ..collector.settings import Settings
+    from eigenspan.collector.service import Collector
+    from eigenspan.collector.settings import Settings
 
     assert isinstance(settings, Settings)
     stop = asyncio.Event()
@@ -52,7 +54,9 @@ async def _collect(settings: object) -> None:
         await collector.stop()
         raise EigenspanError(str(error)) from error
     where = [f"{name} {port}" for name, port in collector.ports.items()]
-    click.echo(f"eigenspan collects: {', '.join(where)}; scan engine {collector.engine.name}; data {settings.service.data}")
+    click.echo(
+        f"eigenspan collects: {', '.join(where)}; scan engine {collector.engine.name}; data {settings.service.data}"
+    )
     if page := settings.extensions.page:
         host = page.endpoint.rpartition(":")[0]
         click.echo(f"page: http://{host}:{collector.ports['page']}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ..collector.config import load
-from ..collector.settings import Settings
+from eigenspan.collector.config import load
+from eigenspan.collector.settings import Settings
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..collector.config import to_yaml
-from .common import settings_from, settings_options
+from eigenspan.cli.common import settings_from, settings_options
+from eigenspan.collector.config import to_yaml
 
 
 @click.group()
@@ -22,8 +22,8 @@ def check(
     file: Path | None, config_file: Path | None, data: Path | None, exports: tuple[str, ...], overrides: tuple[str, ...]
 ) -> None:
     """Check a configuration file; says file and line of what is wrong."""
-    from ..collector.service import compile_rules
-    from ..collector.watch import compile_watch
+    from eigenspan.collector.service import compile_rules
+    from eigenspan.collector.watch import compile_watch
 
     settings = settings_from(file or config_file, data, exports, overrides)
     compile_rules(settings, compile_watch(settings.processors.sampling.watch))
@@ -32,8 +32,6 @@ def check(
 
 @config.command()
 @settings_options
-def show(
-    config_file: Path | None, data: Path | None, exports: tuple[str, ...], overrides: tuple[str, ...]
-) -> None:
+def show(config_file: Path | None, data: Path | None, exports: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Print the settings in force as YAML, defaults included, secrets masked."""
     click.echo(to_yaml(settings_from(config_file, data, exports, overrides)), nl=False)

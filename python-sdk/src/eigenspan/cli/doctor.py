@@ -12,12 +12,21 @@ from typing import Any
 
 import click
 
-from .. import __version__
-from ..collector.config import load
-from ..collector.errors import EigenspanError
-from ..collector.scan import engine
+from eigenspan import __version__
+from eigenspan.collector.config import load
+from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.scan import engine
 
-_SDKS = ("cirq", "cirq_google", "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "braket", "pennylane", "opentelemetry.sdk")
+_SDKS = (
+    "cirq",
+    "cirq_google",
+    "qiskit",
+    "qiskit_aer",
+    "qiskit_ibm_runtime",
+    "braket",
+    "pennylane",
+    "opentelemetry.sdk",
+)
 
 
 @click.command()

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 from google.protobuf import json_format
 
-from ..collector.settings import Service
-from ..store.traces import Filters, TraceStore
+from eigenspan.collector.settings import Service
+from eigenspan.store.traces import Filters, TraceStore
 
 _DATA = click.option("--data", type=click.Path(path_type=Path), default=Service().data, show_default=True)
 
@@ -30,11 +30,19 @@ def traces() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line a trace.")
 def list_traces(
-    data: Path, errors: bool, service: str | None, backend: str | None, slower_than: float | None, limit: int, as_json: bool
+    data: Path,
+    errors: bool,
+    service: str | None,
+    backend: str | None,
+    slower_than: float | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """The newest kept traces."""
     with _store(data) as store:
-        rows = store.list(Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit)
+        rows = store.list(
+            Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit
+        )
     for row in rows:
         if as_json:
             click.echo(json.dumps(row.to_dict()))

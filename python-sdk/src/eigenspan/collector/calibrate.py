@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from .traces import Due
+from eigenspan.collector.traces import Due
 
 if TYPE_CHECKING:
-    from ..calibration.asof import AsOfIndex, Match
-    from ..calibration.attributes import StatusSample
+    from eigenspan.calibration.asof import AsOfIndex, Match
+    from eigenspan.calibration.attributes import StatusSample
 
 _PRODUCER = 4
 

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from ..calibration.estimators import MEASURE, Operation, Usage
-from ..semconv import attributes as q
+from eigenspan.calibration.estimators import MEASURE, Operation, Usage
+from eigenspan.semconv import attributes as q
 
 Plain = str | int | float | bool | list[str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..semconv import tables
+from eigenspan.semconv import tables
 
 _FAILED = [status.lower() for status in tables.FAILED_JOB_STATUSES]
 ERROR = (

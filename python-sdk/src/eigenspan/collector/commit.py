@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from .errors import EigenspanError, ScanError, Unavailable
-from .redact import redact
-from .spans import Payload, Signal, Watch
+from eigenspan.collector.errors import EigenspanError, ScanError, Unavailable
+from eigenspan.collector.redact import redact
+from eigenspan.collector.spans import Payload, Signal, Watch
 
 if TYPE_CHECKING:
-    from .clock import Clock
-    from .log import Log
-    from .scan import Engine
+    from eigenspan.collector.clock import Clock
+    from eigenspan.collector.log import Log
+    from eigenspan.collector.scan import Engine
 
 Done = Callable[[EigenspanError | None], None]
 _logger = logging.getLogger(__name__)
@@ -213,9 +213,9 @@ class Committer:
         traces = [entry for entry in fresh if entry[0].signal == "traces"]
         scanned = self._engine.scan([entry[0].body for entry in traces], self._watch)
         if scanned.errors:
-            for index, error in scanned.errors.items():
+            for index, scan_error in scanned.errors.items():
                 self.counts["malformed", "traces"] += 1
-                traces[index][1](error)
+                traces[index][1](scan_error)
             bad = {id(traces[index]) for index in scanned.errors}
             fresh = [entry for entry in fresh if id(entry) not in bad]
         fresh = [entry for entry in fresh if self._readable(*entry)]
@@ -245,7 +245,7 @@ class Committer:
         """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
         if payload.signal == "traces":
             return True
-        from .redact import REQUESTS
+        from eigenspan.collector.redact import REQUESTS
 
         try:
             REQUESTS[payload.signal].FromString(payload.body)
@@ -259,5 +259,3 @@ class Committer:
 def _answer(group: Sequence[tuple[Payload, Done]], error: EigenspanError) -> None:
     for _, done in group:
         done(error)
-
-

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from .errors import ConfigError
-from .settings import Exporter, Settings
+from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.settings import Exporter, Settings
 
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _AT = re.compile(r" - at `(\$.*)`$")
@@ -23,7 +23,11 @@ _EXPORTER_TYPES = frozenset({"store", "otlp", "otlphttp", "jaeger", "tempo"})
 
 
 def load(
-    path: Path | None, *, overrides: Iterable[str] = (), exports: Iterable[str] = (), environ: Mapping[str, str] = os.environ
+    path: Path | None,
+    *,
+    overrides: Iterable[str] = (),
+    exports: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """The settings from a YAML file (None: the defaults), `--set key.path=value` and `--export kind=HOST:PORT`.
 
@@ -149,7 +153,7 @@ def _explain(message: str, document: dict[str, Any], lines: dict[str, int], name
 
 
 def _resolve(path: str, document: Any) -> str:
-    """msgspec writes `[...]` for a mapping's values; find the entry it must be by trying each."""
+    """The path of the entry at fault: msgspec writes `[...]` for any value of a mapping, so each is tried."""
     out, node = "$", document
     for step in _STEP.finditer(path[1:]):
         key, index = step.groups()
@@ -199,4 +203,4 @@ def to_yaml(settings: Settings) -> str:
     document = msgspec.to_builtins(settings)
     for exporter in document["exporters"].values():
         exporter["headers"] = dict.fromkeys(exporter["headers"], "***")
-    return yaml.safe_dump(document, sort_keys=False, width=120)
+    return str(yaml.safe_dump(document, sort_keys=False, width=120))

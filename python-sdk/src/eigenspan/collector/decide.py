@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from . import threshold
-from .calibrate import CALIBRATION_COLUMNS
-from .decided import Decision
-from .errors import ConfigError
-from .spans import Watch, schema_of
+from eigenspan.collector import threshold
+from eigenspan.collector.calibrate import CALIBRATION_COLUMNS
+from eigenspan.collector.decided import Decision
+from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.spans import Watch, schema_of
 
 _MASK = np.uint64(threshold.SPACE - 1)
 NO_RULE = "none"
@@ -93,7 +93,9 @@ class Rules:
                 rule.condition.fill_null(value=False).alias(str(i)) for i, rule in enumerate(self.rules)
             )
             for i in reversed(range(len(self.rules))):
-                column = matched[str(i)] if len(matched) == len(traces) else matched[str(i)].new_from_index(0, len(traces))
+                column = (
+                    matched[str(i)] if len(matched) == len(traces) else matched[str(i)].new_from_index(0, len(traces))
+                )
                 first[column.to_numpy()] = i
         return first
 

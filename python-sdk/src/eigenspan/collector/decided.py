@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .state import KeptRow
+from eigenspan.collector.state import KeptRow
 
 TraceKey = tuple[str, int, int]  # tenant, trace id's high and low 64 bits
 _ROW = np.dtype([("fingerprint", "<u8"), ("through", "<u8")])

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ..semconv import attributes as q
-from . import threshold
-from .decided import Decision, TraceKey, trace_bytes
-from .state import Item, SpanEdit
+from eigenspan.collector import threshold
+from eigenspan.collector.decided import Decision, TraceKey, trace_bytes
+from eigenspan.collector.state import Item, SpanEdit
+from eigenspan.semconv import attributes as q
 
 Value = str | bool | int | float | Sequence[str]
 Add = tuple[tuple[str, bytes], ...]
@@ -100,7 +100,9 @@ def enrich(
     """
     building: dict[int, _Building] = {}
     spoken: set[int] = set()
-    said = {trace: encode_attributes(sampling_attributes(decisions[trace])) for trace in spans["trace"].unique().to_list()}
+    said = {
+        trace: encode_attributes(sampling_attributes(decisions[trace])) for trace in spans["trace"].unique().to_list()
+    }
     rooted = set(spans.filter("root")["trace"].to_list())
     late_add = encode_attributes({q.EIGENSPAN_SAMPLING_LATE: True}) if late else ()
     columns = ("trace", "position", "offset", "length", "root", "state")

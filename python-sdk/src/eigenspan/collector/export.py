@@ -14,13 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import EigenspanError
-from .spans import Edit, Signal
-from .state import Item, Outgoing, SpanEdit
+from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.spans import Edit, Signal
+from eigenspan.collector.state import Item, Outgoing, SpanEdit
 
 if TYPE_CHECKING:
-    from .scan import Engine
-    from .state import State
+    from eigenspan.collector.scan import Engine
+    from eigenspan.collector.state import State
 
 REQUEST_BYTES = 3 << 20
 _RETRY_S = (0.5, 30.0)

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
@@ -18,18 +19,18 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from .export import Refused, Retry
-from .otlp import PROTOBUF
-from .receive_grpc import SERVICES
-from .spans import Signal
-from .state import Item
+from eigenspan.collector.export import Refused, Retry
+from eigenspan.collector.otlp import PROTOBUF
+from eigenspan.collector.receive_grpc import SERVICES
+from eigenspan.collector.spans import Signal
+from eigenspan.collector.state import Item
 
 _RETRYABLE = {
     grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED, grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS,
 }  # fmt: skip
 _RETRYABLE_HTTP = {429, 502, 503, 504}
-_RESPONSES = {
+_RESPONSES: dict[Signal, tuple[Any, str]] = {
     "traces": (ExportTraceServiceResponse, "rejected_spans"),
     "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
     "logs": (ExportLogsServiceResponse, "rejected_log_records"),
@@ -75,7 +76,9 @@ class OtlpGrpc(_Otlp):
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", 4 << 20)]
         credentials = grpc.ssl_channel_credentials(ca) if tls else None
         self._channel = (
-            grpc.secure_channel(endpoint, credentials, options) if credentials else grpc.insecure_channel(endpoint, options)
+            grpc.secure_channel(endpoint, credentials, options)
+            if credentials
+            else grpc.insecure_channel(endpoint, options)
         )
         self._calls = {s: self._channel.unary_unary(f"/{service}/Export") for s, service in SERVICES.items()}
         self._metadata = tuple((k.lower(), v) for k, v in (headers or {}).items())
@@ -86,7 +89,9 @@ class OtlpGrpc(_Otlp):
         except grpc.RpcError as error:
             message = f"{error.code().name}: {error.details()}"
             after_s = _retry_info(error)
-            if error.code() in _RETRYABLE or (error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and after_s is not None):
+            if error.code() in _RETRYABLE or (
+                error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and after_s is not None
+            ):
                 raise Retry(message, after_s) from error
             raise Refused(message) from error
 
@@ -115,7 +120,9 @@ class OtlpHttp(_Otlp):
         super().__init__(signals, timeout_s)
         url = urlsplit(endpoint)
         self._host, self._port, self._prefix = url.hostname or "", url.port, url.path.rstrip("/")
-        self._context = ssl.create_default_context(cadata=ca.decode() if ca else None) if url.scheme == "https" else None
+        self._context = (
+            ssl.create_default_context(cadata=ca.decode() if ca else None) if url.scheme == "https" else None
+        )
         self._headers = {"Content-Type": PROTOBUF} | (headers or {})
         self._connection: http.client.HTTPConnection | None = None
 
@@ -155,7 +162,7 @@ class OtlpHttp(_Otlp):
 
 def _status_message(answer: bytes) -> str:
     try:
-        return Status.FromString(answer).message[:500]
+        return str(Status.FromString(answer).message[:500])
     except Exception:  # noqa: BLE001  not every server answers with a Status
         return answer[:200].decode("utf-8", "replace")
 

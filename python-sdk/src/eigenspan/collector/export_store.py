@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .export import Retry
+from eigenspan.collector.export import Retry
 
 if TYPE_CHECKING:
-    from ..store.traces import TraceStore
-    from .spans import Signal
-    from .state import Item
+    from eigenspan.collector.spans import Signal
+    from eigenspan.collector.state import Item
+    from eigenspan.store.traces import TraceStore
 
 
 class StoreDestination:

@@ -63,7 +63,7 @@ class Files:
 
     def rename(self, old: Path, new: Path) -> None:
         """Rename `old` to `new`, replacing it."""
-        os.replace(old, new)
+        old.replace(new)
 
     def remove(self, path: Path) -> None:
         """Remove a file; one already gone is fine."""

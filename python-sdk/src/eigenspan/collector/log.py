@@ -16,10 +16,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import Unavailable
-from .files import Files
-from .segment import HEADER_BYTES, Damage, Record, decode_header, encode_header, encode_record, read_records
-from .spans import Payload
+from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.files import Files
+from eigenspan.collector.segment import (
+    HEADER_BYTES,
+    Damage,
+    Record,
+    decode_header,
+    encode_header,
+    encode_record,
+    read_records,
+)
+from eigenspan.collector.spans import Payload
 
 _NAME = re.compile(r"([0-9]{20})\.seg")
 _logger = logging.getLogger(__name__)
@@ -77,7 +85,9 @@ class Log:
                 else:
                     self.quarantined.append((path, item))
                     segment.end = item.offset + item.length
-                    _logger.error("log segment %s: %s; %d bytes set aside at %d", path, item.reason, item.length, item.offset)
+                    _logger.error(
+                        "log segment %s: %s; %d bytes set aside at %d", path, item.reason, item.length, item.offset
+                    )
                 continue
             _index(segment, item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
             segment.end = item.body_offset + len(item.payload.body)

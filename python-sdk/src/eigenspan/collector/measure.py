@@ -6,13 +6,13 @@ label values are counted under `other`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
 import polars as pl
 
-from .decided import Decision
+from eigenspan.collector.decided import Decision
 
 BUCKETS_S = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
@@ -38,7 +38,7 @@ class SpanMetrics:
         self._max_series = max_series
         self._known: set[tuple[str, str]] = set()
         self._buckets: Counter[tuple[str, str, bool, int]] = Counter()
-        self._sums: Counter[tuple[str, str, bool]] = Counter()
+        self._sums: defaultdict[tuple[str, str, bool], float] = defaultdict(float)
         self.traces: Counter[tuple[str, bool]] = Counter()
         self.overflowed = 0
         self.through = 0
@@ -49,16 +49,16 @@ class SpanMetrics:
             spans = spans.filter(pl.col("position") > self.through)
         if spans.is_empty():
             return
-        duration_ns = pl.when(pl.col("end_ns") > pl.col("start_ns")).then(pl.col("end_ns") - pl.col("start_ns")).otherwise(0)
+        duration_ns = (
+            pl.when(pl.col("end_ns") > pl.col("start_ns")).then(pl.col("end_ns") - pl.col("start_ns")).otherwise(0)
+        )
         rows = (
             spans.select(
                 pl.col(_LABELS).fill_null(""),
                 "error",
                 (duration_ns / 1e9).alias("duration_s"),
             )
-            .with_columns(
-                pl.col("duration_s").cut(BUCKETS_S, labels=_BUCKET_LABELS).to_physical().alias("bucket")
-            )
+            .with_columns(pl.col("duration_s").cut(BUCKETS_S, labels=_BUCKET_LABELS).to_physical().alias("bucket"))
             .group_by(*_LABELS, "error", "bucket")
             .agg(pl.len().alias("n"), pl.col("duration_s").sum())
         )
@@ -129,7 +129,11 @@ def family(name: str, type_: str, help_: str, rows: Sequence[tuple[dict[str, str
     """One metric family in the Prometheus text format; nothing where there are no rows."""
     if not rows:
         return []
-    return [f"# HELP {name} {help_}", f"# TYPE {name} {type_}", *(sample(name, labels, value) for labels, value in rows)]
+    return [
+        f"# HELP {name} {help_}",
+        f"# TYPE {name} {type_}",
+        *(sample(name, labels, value) for labels, value in rows),
+    ]
 
 
 def sample(name: str, labels: dict[str, str], value: float) -> str:

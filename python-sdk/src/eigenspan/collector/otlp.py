@@ -12,9 +12,9 @@ from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from .errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
-from .redact import REQUESTS
-from .spans import Signal
+from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from eigenspan.collector.redact import REQUESTS
+from eigenspan.collector.spans import Signal
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -61,7 +61,7 @@ def json_to_protobuf(signal: Signal, data: bytes) -> bytes:
         raise BadData("the JSON body is nested too deeply") from error
     except (ValueError, json_format.ParseError, TypeError, AttributeError) as error:
         raise BadData(f"the body is not OTLP/JSON {signal}: {error}") from error
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 def _ids_to_base64(node: Any) -> None:
@@ -114,4 +114,4 @@ def error_body(error: EigenspanError, content_type: str) -> bytes:
     status = rpc_status(error)
     if content_type == JSON:
         return json.dumps({"code": status.code, "message": status.message}).encode()
-    return status.SerializeToString()
+    return bytes(status.SerializeToString())

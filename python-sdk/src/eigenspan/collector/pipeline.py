@@ -16,27 +16,27 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from ..calibration.attributes import backend_attributes
-from ..calibration.estimators import circuit_attributes
-from .calibrate import Calibrated, calibrate, describe
-from .circuit import read_usage
-from .classify import classify
-from .commit import Admission, Committed
-from .decided import Decided, Decision, TraceKey, trace_bytes
-from .enrich import Add, encode_attributes, enrich
-from .errors import Unavailable
-from .state import Checkpoint, Item, KeptRow
+from eigenspan.calibration.attributes import backend_attributes
+from eigenspan.calibration.estimators import circuit_attributes
+from eigenspan.collector.calibrate import Calibrated, calibrate, describe
+from eigenspan.collector.circuit import read_usage
+from eigenspan.collector.classify import classify
+from eigenspan.collector.commit import Admission, Committed
+from eigenspan.collector.decided import Decided, Decision, TraceKey, trace_bytes
+from eigenspan.collector.enrich import Add, encode_attributes, enrich
+from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.state import Checkpoint, Item, KeptRow
 
 if TYPE_CHECKING:
-    from ..calibration.asof import AsOfIndex
-    from ..calibration.snapshot import Snapshot
-    from .decide import Rules
-    from .log import Log
-    from .measure import SpanMetrics
-    from .receive import Receiver
-    from .spans import Signal
-    from .state import State
-    from .traces import Due, Late, Traces
+    from eigenspan.calibration.asof import AsOfIndex
+    from eigenspan.calibration.snapshot import Snapshot
+    from eigenspan.collector.decide import Rules
+    from eigenspan.collector.log import Log
+    from eigenspan.collector.measure import SpanMetrics
+    from eigenspan.collector.receive import Receiver
+    from eigenspan.collector.spans import Signal
+    from eigenspan.collector.state import State
+    from eigenspan.collector.traces import Due, Late, Traces
 
 _HOUSEKEEPING_NS = 5_000_000_000
 
@@ -215,7 +215,9 @@ class Pipeline:
                 stages={"metrics": self.metrics.save()},
             )
         except sqlite3.Error as error:
-            self.receiver.admit(Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0))
+            self.receiver.admit(
+                Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0)
+            )
             raise Unavailable(f"the state cannot be written: {error}", retry_after_s=5.0) from error
         self._handled = checkpoint.through
         self._turn = _Turn()
@@ -231,6 +233,8 @@ class Pipeline:
 
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:
-            self.receiver.admit(Admission(open=False, reason="the log has reached service.log.max_bytes", retry_after_s=5.0))
+            self.receiver.admit(
+                Admission(open=False, reason="the log has reached service.log.max_bytes", retry_after_s=5.0)
+            )
         else:
             self.receiver.admit(Admission())

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 
-from .errors import EigenspanError
-from .receive_grpc import serve_grpc
-from .receive_http import OtlpHttp
-from .spans import Payload, Signal
+from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.receive_grpc import serve_grpc
+from eigenspan.collector.receive_http import OtlpHttp
+from eigenspan.collector.spans import Payload, Signal
 
 if TYPE_CHECKING:
-    from .clock import Clock
-    from .commit import Admission, Committed, Committer
+    from eigenspan.collector.clock import Clock
+    from eigenspan.collector.commit import Admission, Committed, Committer
 
 _logger = logging.getLogger(__name__)
 
@@ -60,7 +60,11 @@ class Door:
                 future.set_exception(error)
 
         payload = Payload(signal, body, self._clock.wall_ns(), peer=peer)
-        self._committer.submit(payload, lambda error: loop.call_soon_threadsafe(resolve, error))
+
+        def answer(error: EigenspanError | None) -> None:
+            loop.call_soon_threadsafe(resolve, error)
+
+        self._committer.submit(payload, answer)
         await future
 
 
@@ -126,7 +130,7 @@ async def serve_asgi(app: Any, endpoint: str, *, what: str) -> tuple[uvicorn.Ser
     server = uvicorn.Server(config)
     server.capture_signals = _leave_signals_alone  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[sock]))
-    while not server.started and not task.done():
+    while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.005)
     if task.done():
         task.result()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from .errors import EigenspanError, TooLarge
-from .otlp import GZIP_MAGIC, gunzip, rpc_status
+from eigenspan.collector.errors import EigenspanError, TooLarge
+from eigenspan.collector.otlp import GZIP_MAGIC, gunzip, rpc_status
 
 if TYPE_CHECKING:
-    from .receive import Door
-    from .spans import Signal
+    from eigenspan.collector.receive import Door
+    from eigenspan.collector.spans import Signal
 
 SERVICES: dict[Signal, str] = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from .errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
-from .otlp import JSON, PROTOBUF, decompress, error_body, http_status, json_to_protobuf
+from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from eigenspan.collector.otlp import JSON, PROTOBUF, decompress, error_body, http_status, json_to_protobuf
 
 if TYPE_CHECKING:
-    from .receive import Door
-    from .spans import Signal
+    from eigenspan.collector.receive import Door
+    from eigenspan.collector.spans import Signal
 
 _PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
 
@@ -29,7 +29,9 @@ class OtlpHttp:
         signal = _PATHS.get(scope["path"])
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if signal is None:
-            await _answer(send, 404, b"no such path; OTLP/HTTP has /v1/traces, /v1/metrics and /v1/logs\n", "text/plain")
+            await _answer(
+                send, 404, b"no such path; OTLP/HTTP has /v1/traces, /v1/metrics and /v1/logs\n", "text/plain"
+            )
             return
         if scope["method"] != "POST":
             await _answer(send, 405, b"OTLP/HTTP requests are POST\n", "text/plain", [(b"allow", b"POST")])

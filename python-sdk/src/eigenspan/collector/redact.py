@@ -18,12 +18,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from .errors import ScanError
+from eigenspan.collector.errors import ScanError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from .spans import Payload, Signal
+    from eigenspan.collector.spans import Payload, Signal
 
 REDACTED = "[redacted]"
 REQUESTS: dict[Signal, type[Message]] = {

@@ -39,7 +39,7 @@ class Engine:
 
 
 def engine(name: EngineName = "auto") -> Engine:
-    """The engine of this name; `auto` is the kernel where it is installed. ConfigError if it is asked for and absent."""
+    """The engine of this name; `auto` is the kernel where it is installed. ConfigError if it is named and absent."""
     if name == "python" or (name == "auto" and kernel is None):
         return Engine("python", scan_python.scan, splice_python.splice)
     if kernel is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -45,7 +45,7 @@ def scan(payloads: Sequence[bytes], watch: Watch) -> Scanned:
         found = _Fast(plan, payload, data).rows()
         if found is None:
             try:
-                found = _Slow(plan, payload, data).scan()
+                found = _Slow(plan, payload, data).rows()
             except ScanError as error:
                 errors[payload] = error
                 continue
@@ -53,13 +53,17 @@ def scan(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     return Scanned(plan.frame(rows), errors)
 
 
+Keys = dict[str, list[tuple[int, int]]]
+"""For each watched key the columns that it feeds, and how good it is for them (0 is best)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A watch list, compiled: for each key the columns that it feeds, and how good it is for them (0 is best)."""
+    """A watch list, compiled."""
 
     watch: Watch
-    span: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    resource: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    span: Keys = field(default_factory=dict)
+    resource: Keys = field(default_factory=dict)
 
     def frame(self, rows: list[Row]) -> pl.DataFrame:
         """The rows as columns."""
@@ -67,10 +71,6 @@ class _Plan:
         columns = [list(column) for column in zip(*((*row[:-1], *row[-1]) for row in rows), strict=True)]
         named = zip(schema, columns or [[]] * len(schema), strict=True)
         return pl.DataFrame([pl.Series(name, column, schema[name]) for name, column in named])
-
-    def best(self) -> _Best:
-        """Nothing seen yet."""
-        return _Best(self.watch)
 
 
 @lru_cache(maxsize=16)
@@ -88,16 +88,17 @@ def _plan(watch: Watch) -> _Plan:
 class _Best:
     """The best value seen so far for each watched column, of one span or one resource."""
 
-    __slots__ = ("ranks", "values", "watch")
+    __slots__ = ("keys", "ranks", "values", "watch")
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, keys: Keys) -> None:
         self.watch = watch
+        self.keys = keys
         self.ranks = [len(w.keys) for w in watch]
         self.values: list[Scalar] = [None] * len(watch)
 
-    def offer(self, targets: list[tuple[int, int]], value: Scalar) -> None:
+    def offer(self, key: str, value: Scalar) -> None:
         """A better key replaces a worse one; the first value under a key stays."""
-        for column, rank in targets:
+        for column, rank in self.keys.get(key, ()):
             if rank < self.ranks[column]:
                 self.ranks[column] = rank
                 self.values[column] = _read_as(self.watch[column].type, value)
@@ -105,22 +106,21 @@ class _Best:
 
 def _read_as(kind: ValueType, value: Scalar) -> Scalar:
     """`value` by the rules of `spans.Watched`."""
+    read: Scalar = None
     match kind, value:
         case "string", bool():
-            return "true" if value else "false"
+            read = "true" if value else "false"
         case "string", int() | str():
-            return str(value)
-        case ("int" | "double"), bool():
-            return None
-        case "int", int():
-            return value
+            read = str(value)
+        case (("int" | "double"), bool()):
+            read = None
+        case ("int", int()) | ("boolean", bool()):
+            read = value
         case "double", int() | float():
-            return float(value)
-        case "boolean", bool():
-            return value
+            read = float(value)
         case "boolean", str():
-            return {"true": True, "false": False}.get(value.lower())
-    return None
+            read = {"true": True, "false": False}.get(value.lower())
+    return read
 
 
 def _signed(value: int, bits: int) -> int:
@@ -135,6 +135,10 @@ _TRACE_ID, _SPAN_ID = 16, 8
 
 _OVERLONG_INT = re.compile(rb"\x18[\x80-\xff]{9}[\x02-\x7f]")
 """An int_value over 64 bits, which the protobuf library cuts to 64."""
+_SCALARS = frozenset({"string_value", "bool_value", "int_value", "double_value"})
+
+Proto = Any
+"""A message of `wire.parser`."""
 
 
 class _Fast:
@@ -161,15 +165,11 @@ class _Fast:
             return None
         rows: list[Row] = []
         scope = 0
-        for resource, (resource_spans, place) in enumerate(
-            zip(request.resource_spans, wire.children(self.data, 0, len(self.data), 1), strict=True)
-        ):
-            best = self.plan.best()
-            self.attributes(best, self.plan.resource, resource_spans.resource.attributes)
-            for scope_spans, scope_place in zip(
-                resource_spans.scope_spans, wire.children(self.data, *place, 2), strict=True
-            ):
-                for span, span_place in zip(scope_spans.spans, wire.children(self.data, *scope_place, 2), strict=True):
+        for resource, (resource_spans, place) in enumerate(self.zipped(request.resource_spans, (0, len(self.data)), 1)):
+            best = _Best(self.plan.watch, self.plan.resource)
+            self.attributes(resource_spans.resource.attributes, best)
+            for scope_spans, scope_place in self.zipped(resource_spans.scope_spans, place, 2):
+                for span, span_place in self.zipped(scope_spans.spans, scope_place, 2):
                     row = self.span(span, span_place, (resource, scope), best)
                     if row is None:
                         return None
@@ -177,29 +177,30 @@ class _Fast:
                 scope += 1
         return rows
 
-    def span(self, span: Any, place: wire.Place, where: tuple[int, int], resource: _Best) -> Row | None:
+    def zipped(self, messages: Proto, parent: wire.Place, number: int) -> Iterator[tuple[Proto, wire.Place]]:
+        """The submessages in field `number` of the message at `parent`, and where each is."""
+        return zip(messages, wire.children(self.data, parent, number), strict=True)
+
+    def span(self, span: Proto, place: wire.Place, where: tuple[int, int], resource: _Best) -> Row | None:
         """The row of a span, or None if one of its ids is wrong."""
         trace_id, span_id, parent_id = span.trace_id, span.span_id, span.parent_span_id
         if len(trace_id) != _TRACE_ID or len(span_id) != _SPAN_ID or len(parent_id) not in (0, _SPAN_ID):
             return None
-        trace_hi, trace_lo = _ids(trace_id)
-        (span_number,) = _id(span_id)
-        if not (trace_hi or trace_lo) or not span_number:
+        if not any(trace_id) or not any(span_id):
             return None
         for link in span.links:
             if len(link.trace_id) not in (0, _TRACE_ID) or len(link.span_id) not in (0, _SPAN_ID):
                 return None
-        best = self.plan.best()
+        best = _Best(self.plan.watch, self.plan.span)
         best.values[:] = resource.values
-        self.attributes(best, self.plan.span, span.attributes)
+        self.attributes(span.attributes, best)
         return (
             self.payload,
             place[0],
             place[1] - place[0],
             *where,
-            trace_hi,
-            trace_lo,
-            span_number,
+            *_ids(trace_id),
+            *_id(span_id),
             _id(parent_id)[0] if parent_id else 0,
             _signed(span.kind, 32),
             _signed(span.status.code, 32),
@@ -211,30 +212,13 @@ class _Fast:
         )
 
     @staticmethod
-    def attributes(best: _Best, keys: dict[str, list[tuple[int, int]]], attributes: Any) -> None:
+    def attributes(attributes: Proto, best: _Best) -> None:
         """Offer the watched ones of `attributes`."""
         for attribute in attributes:
-            targets = keys.get(attribute.key)
-            if targets:
-                value = attribute.value
-                member = value.WhichOneof("value")
-                scalar = member in ("string_value", "int_value", "double_value", "bool_value")
-                best.offer(targets, getattr(value, member) if scalar else None)
-
-
-@dataclass(slots=True)
-class _SpanDraft:
-    """A span while its fields are read."""
-
-    trace_id: wire.Place = (0, 0)
-    span_id: wire.Place = (0, 0)
-    parent_id: wire.Place = (0, 0)
-    name: str = ""
-    trace_state: str = ""
-    kind: int = 0
-    status: int = 0
-    start_ns: int = 0
-    end_ns: int = 0
+            key = attribute.key
+            if key in best.keys:
+                member = attribute.value.WhichOneof("value")
+                best.offer(key, getattr(attribute.value, member) if member in _SCALARS else None)
 
 
 class _Slow:
@@ -244,173 +228,138 @@ class _Slow:
         self.plan = plan
         self.payload = payload
         self.data = data
-        self.rows: list[Row] = []
+        self.found: list[Row] = []
         self.resource = -1
         self.scope = -1
 
-    def scan(self) -> list[Row]:
+    def rows(self) -> list[Row]:
         """The rows; ScanError if the payload is malformed."""
         if len(self.data) > wire.MAX_PAYLOAD:
             raise ScanError("payload over 2 GiB", 0)
-        for _, place, _ in wire.fields(self.data, 0, len(self.data), "ExportTraceServiceRequest"):
+        for _, place, _ in wire.fields(self.data, (0, len(self.data)), "ExportTraceServiceRequest"):
             self.resource += 1
             self.resource_spans(place)
-        return self.rows
+        return self.found
 
-    def resource_spans(self, place: Any) -> None:
+    def resource_spans(self, place: wire.Place) -> None:
         """Append the rows of a ResourceSpans. Its resource may come after them, and in pieces."""
-        first = len(self.rows)
-        best = self.plan.best()
-        for known, value, _ in wire.fields(self.data, *place, "ResourceSpans"):
+        first = len(self.found)
+        best = _Best(self.plan.watch, self.plan.resource)
+        for known, value, _ in wire.fields(self.data, place, "ResourceSpans"):
             if known.name == "resource":
-                self.check_with_attributes(value, "Resource", best, self.plan.resource)
+                self.resource_attributes(value, best)
             elif known.name == "scope_spans":
                 self.scope += 1
                 self.scope_spans(value)
-        for *_, watched in self.rows[first:]:
-            for column, value in enumerate(best.values):
+        for *_, watched in self.found[first:]:
+            for column, scalar in enumerate(best.values):
                 if self.plan.watch[column].level == "resource":
-                    watched[column] = value
+                    watched[column] = scalar
 
-    def scope_spans(self, place: Any) -> None:
-        """Append the rows of a ScopeSpans."""
-        for known, value, _ in wire.fields(self.data, *place, "ScopeSpans"):
-            if known.name == "spans":
-                self.rows.append(self.span(value))
+    def resource_attributes(self, place: wire.Place, best: _Best) -> None:
+        """Check a Resource and offer its attributes."""
+        for known, value, _ in wire.fields(self.data, place, "Resource"):
+            if known.name == "attributes":
+                self.attribute(value, best)
             elif known.message:
                 self.check(value, known.message)
 
-    def span(self, place: Any) -> Row:
+    def scope_spans(self, place: wire.Place) -> None:
+        """Append the rows of a ScopeSpans."""
+        for known, value, _ in wire.fields(self.data, place, "ScopeSpans"):
+            if known.name == "spans":
+                self.found.append(self.span(value))
+            elif known.message:
+                self.check(value, known.message)
+
+    def span(self, place: wire.Place) -> Row:
         """The row of a span, without what its resource says."""
-        best = self.plan.best()
-        draft = _SpanDraft()
-        for known, value, _ in wire.fields(self.data, *place, "Span"):
-            match known.name, value:
-                case "attributes", _:
-                    self.attribute(value, best, self.plan.span)
-                case "trace_id", (_, _):
-                    draft.trace_id = value
-                case "span_id", (_, _):
-                    draft.span_id = value
-                case "parent_span_id", (_, _):
-                    draft.parent_id = value
-                case "name", str():
-                    draft.name = value
-                case "trace_state", str():
-                    draft.trace_state = value
-                case "kind", int():
-                    draft.kind = _signed(value, 32)
-                case "start_time_unix_nano", int():
-                    draft.start_ns = value
-                case "end_time_unix_nano", int():
-                    draft.end_ns = value
-                case "status", _:
-                    draft.status = self.status(value, draft.status)
-                case "links", _:
-                    self.link(value)
-                case _ if known.message:
-                    self.check(value, known.message)
-        start, end = place
-        trace_hi, trace_lo = _ids(self.id(draft.trace_id, "trace_id", _TRACE_ID, start))
-        (span_id,) = _id(self.id(draft.span_id, "span_id", _SPAN_ID, start))
-        parent_id = self.id_or_empty(draft.parent_id, "parent_span_id", _SPAN_ID, start)
+        best = _Best(self.plan.watch, self.plan.span)
+        last: dict[str, wire.Value] = {}
+        code = 0
+        for known, value, _ in wire.fields(self.data, place, "Span"):
+            if known.name == "attributes":
+                self.attribute(value, best)
+            elif known.name == "status":
+                code = self.last_of(value, "Status").get("code", code)
+            elif known.name == "links":
+                link = self.last_of(value, "Link")
+                self.id(link.get("trace_id"), "link trace_id", _TRACE_ID, value)
+                self.id(link.get("span_id"), "link span_id", _SPAN_ID, value)
+            elif known.message:
+                self.check(value, known.message)
+            else:
+                last[known.name] = value
+        trace_id = self.id(last.get("trace_id"), "trace_id", _TRACE_ID, place, required=True)
+        span_id = self.id(last.get("span_id"), "span_id", _SPAN_ID, place, required=True)
         return (
             self.payload,
-            start,
-            end - start,
+            place[0],
+            place[1] - place[0],
             self.resource,
             self.scope,
-            trace_hi,
-            trace_lo,
-            span_id,
-            _id(parent_id)[0] if parent_id else 0,
-            draft.kind,
-            draft.status,
-            draft.name,
-            draft.trace_state,
-            draft.start_ns,
-            draft.end_ns,
+            *_ids(trace_id),
+            *_id(span_id),
+            *_id(self.id(last.get("parent_span_id"), "parent_span_id", _SPAN_ID, place) or bytes(_SPAN_ID)),
+            _signed(last.get("kind", 0), 32),
+            _signed(code, 32),
+            last.get("name", ""),
+            last.get("trace_state", ""),
+            last.get("start_time_unix_nano", 0),
+            last.get("end_time_unix_nano", 0),
             best.values,
         )
 
-    def id_or_empty(self, place: wire.Place, name: str, length: int, at: int) -> bytes:
-        """The bytes of an id that may be absent."""
-        found = self.data[slice(*place)]
-        if len(found) not in (0, length):
-            raise ScanError(f"{name} is not {length} bytes", at)
-        return found
+    def id(self, found: wire.Place | None, name: str, length: int, of: wire.Place, *, required: bool = False) -> bytes:
+        """The bytes of an id of the message at `of`: of this length and not zero, or perhaps empty if not required."""
+        value = self.data[slice(*found)] if found else b""
+        if len(value) != length and (value or required):
+            raise ScanError(f"{name} is not {length} bytes", of[0])
+        if required and not any(value):
+            raise ScanError(f"{name} is zero", of[0])
+        return value
 
-    def id(self, place: wire.Place, name: str, length: int, at: int) -> bytes:
-        """The bytes of an id that must be there."""
-        found = self.data[slice(*place)]
-        if len(found) != length:
-            raise ScanError(f"{name} is not {length} bytes", at)
-        if not any(found):
-            raise ScanError(f"{name} is zero", at)
-        return found
-
-    def status(self, place: Any, code: int) -> int:
-        """The status code after merging this Status into one with `code`."""
-        for known, value, _ in wire.fields(self.data, *place, "Status"):
-            if known.name == "code" and isinstance(value, int):
-                code = _signed(value, 32)
-        return code
-
-    def link(self, place: Any) -> None:
-        """Check a link."""
-        ids: dict[str, wire.Place] = {"trace_id": (0, 0), "span_id": (0, 0)}
-        for known, value, _ in wire.fields(self.data, *place, "Link"):
+    def last_of(self, place: wire.Place, message: str) -> dict[str, wire.Value]:
+        """Check a message; of its scalar fields the last value of each."""
+        last: dict[str, wire.Value] = {}
+        for known, value, _ in wire.fields(self.data, place, message):
             if known.message:
                 self.check(value, known.message)
-            elif isinstance(value, tuple):
-                ids[known.name] = value
-        self.id_or_empty(ids["trace_id"], "link trace_id", _TRACE_ID, place[0])
-        self.id_or_empty(ids["span_id"], "link span_id", _SPAN_ID, place[0])
+            else:
+                last[known.name] = value
+        return last
 
-    def check_with_attributes(
-        self, place: Any, message: str, best: _Best, keys: dict[str, list[tuple[int, int]]]
-    ) -> None:
-        """Check a message and offer its attributes."""
-        for known, value, _ in wire.fields(self.data, *place, message):
-            if known.name == "attributes":
-                self.attribute(value, best, keys)
-            elif known.message:
-                self.check(value, known.message)
-
-    def attribute(self, place: Any, best: _Best, keys: dict[str, list[tuple[int, int]]]) -> None:
+    def attribute(self, place: wire.Place, best: _Best) -> None:
         """Check an attribute and offer it. Its key may come after its value, and its value in pieces."""
         key = ""
         scalar: Scalar = None
-        for known, value, _ in wire.fields(self.data, *place, "KeyValue"):
-            if isinstance(value, str):
+        for known, value, _ in wire.fields(self.data, place, "KeyValue"):
+            if known.name == "key":
                 key = value
             elif known.name == "value":
                 scalar = self.any_value(value, scalar)
-        targets = keys.get(key)
-        if targets:
-            best.offer(targets, scalar)
+        best.offer(key, scalar)
 
-    def any_value(self, place: Any, before: Scalar) -> Scalar:
-        """The value after merging this AnyValue into one that was `before`: the last member present wins."""
-        for known, value, _ in wire.fields(self.data, *place, "AnyValue"):
-            before = None
-            if isinstance(value, str):
-                before = value
-            elif known.message:
-                self.check(value, known.message, depth=1)
-            elif isinstance(value, int):
-                match known.name:
-                    case "bool_value":
-                        before = value != 0
-                    case "int_value":
-                        before = _signed(value, 64)
-                    case "double_value":
-                        (before,) = struct.unpack("<d", struct.pack("<Q", value))
-        return before
+    def any_value(self, place: wire.Place, scalar: Scalar) -> Scalar:
+        """What `scalar` is after merging this AnyValue into it: the last member present wins."""
+        for known, value, _ in wire.fields(self.data, place, "AnyValue"):
+            scalar = None
+            match known.name:
+                case "string_value":
+                    scalar = value
+                case "bool_value":
+                    scalar = value != 0
+                case "int_value":
+                    scalar = _signed(value, 64)
+                case "double_value":
+                    (scalar,) = struct.unpack("<d", struct.pack("<Q", value))
+                case "array_value" | "kvlist_value":
+                    self.check(value, known.message, depth=1)
+        return scalar
 
-    def check(self, place: Any, message: str, depth: int = 0) -> None:
+    def check(self, place: wire.Place, message: str, depth: int = 0) -> None:
         """Check a message of which nothing is wanted. `depth` is how many arrays and lists it is in, or is."""
-        for known, value, at in wire.fields(self.data, *place, message):
+        for known, value, at in wire.fields(self.data, place, message):
             if known.message:
                 deeper = depth + (known.message in wire.DEEPER)
                 if deeper > wire.MAX_DEPTH:

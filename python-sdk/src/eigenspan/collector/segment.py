@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .spans import Payload, Signal
+from eigenspan.collector.spans import Payload, Signal
 
 MAGIC = b"EIGSEG01"
 HEADER_BYTES = 32

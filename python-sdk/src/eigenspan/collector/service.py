@@ -13,29 +13,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..calibration.importers import shipped
-from ..calibration.store import CalibrationStore
-from ..store.traces import TraceStore
-from .clock import Clock
-from .commit import Committed, Committer, Logged, columns
-from .config import ConfigError
-from .decide import Rules, compile_rule, trace_schema
-from .decided import Decided
-from .errors import EigenspanError
-from .export import Destination, Worker
-from .export_otlp import OtlpGrpc, OtlpHttp
-from .export_store import StoreDestination
-from .log import Log
-from .measure import SpanMetrics
-from .pipeline import Calibrations, Limits, Pipeline
-from .receive import PortableReceiver, serve_asgi, stop_asgi
-from .scan import Engine, engine
-from .settings import Exporter, Settings
-from .spans import Signal, Watch
-from .state import State
-from .telemetry import Telemetry
-from .traces import Traces
-from .watch import compile_watch
+from eigenspan.calibration.importers import shipped
+from eigenspan.calibration.store import CalibrationStore
+from eigenspan.collector.clock import Clock
+from eigenspan.collector.commit import Committed, Committer, Logged, columns
+from eigenspan.collector.decide import Rules, compile_rule, trace_schema
+from eigenspan.collector.decided import Decided
+from eigenspan.collector.errors import ConfigError, EigenspanError
+from eigenspan.collector.export import Destination, Worker
+from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
+from eigenspan.collector.export_store import StoreDestination
+from eigenspan.collector.log import Log
+from eigenspan.collector.measure import SpanMetrics
+from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
+from eigenspan.collector.receive import PortableReceiver, serve_asgi, stop_asgi
+from eigenspan.collector.scan import Engine, engine
+from eigenspan.collector.settings import Exporter, Settings
+from eigenspan.collector.spans import Signal, Watch
+from eigenspan.collector.state import State
+from eigenspan.collector.telemetry import Telemetry
+from eigenspan.collector.traces import Traces
+from eigenspan.collector.watch import compile_watch
+from eigenspan.store.traces import TraceStore
 
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
 TRACES: frozenset[Signal] = frozenset({"traces"})
@@ -54,7 +53,9 @@ class DataDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise EigenspanError(f"{path} is in use by another collector; stop it or give --data another directory") from error
+            raise EigenspanError(
+                f"{path} is in use by another collector; stop it or give --data another directory"
+            ) from error
 
     def close(self) -> None:
         """Let another process have it."""

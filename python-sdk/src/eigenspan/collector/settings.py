@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..semconv import tables
+from eigenspan.semconv import tables
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,7 +59,8 @@ class RedactProcessor(_Settings):
     """Values that never reach the disk."""
 
     keys: Annotated[
-        list[str], Meta(description="Attribute keys whose values are replaced by [redacted] before anything is written.")
+        list[str],
+        Meta(description="Attribute keys whose values are replaced by [redacted] before anything is written."),
     ] = msgspec.field(default_factory=lambda: sorted(tables.SENSITIVE_KEYS))
 
 
@@ -82,10 +83,18 @@ def _default_rules() -> list[RuleSettings]:
 class SamplingProcessor(_Settings):
     """When a trace is decided, and by which rules."""
 
-    settle: Annotated[float, Meta(ge=0, description="Seconds after a trace's root has ended until it is decided.")] = 6.0
-    idle: Annotated[float, Meta(ge=0, description="Seconds without a new span until a trace without root is decided.")] = 30.0
-    max_traces: Annotated[int, Meta(ge=1, description="Undecided traces held; past it the longest idle go early.")] = 1_000_000
-    window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = 86400.0
+    settle: Annotated[float, Meta(ge=0, description="Seconds after a trace's root has ended until it is decided.")] = (
+        6.0
+    )
+    idle: Annotated[
+        float, Meta(ge=0, description="Seconds without a new span until a trace without root is decided.")
+    ] = 30.0
+    max_traces: Annotated[int, Meta(ge=1, description="Undecided traces held; past it the longest idle go early.")] = (
+        1_000_000
+    )
+    window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = (
+        86400.0
+    )
     watch: Annotated[list[str], Meta(description="More attributes that rules may use as columns, by name.")] = []
     rules: Annotated[list[RuleSettings], Meta(description="The first whose condition holds decides.")] = msgspec.field(
         default_factory=_default_rules
@@ -95,7 +104,9 @@ class SamplingProcessor(_Settings):
 class CalibrationProcessor(_Settings):
     """Where calibration snapshots come from."""
 
-    shipped: Annotated[bool, Meta(description="Import what installed SDKs ship (fake backends, virtual engines).")] = True
+    shipped: Annotated[bool, Meta(description="Import what installed SDKs ship (fake backends, virtual engines).")] = (
+        True
+    )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
 
 
@@ -185,7 +196,8 @@ class Settings(_Settings):
     receivers: Receivers = msgspec.field(default_factory=Receivers)
     processors: Processors = msgspec.field(default_factory=Processors)
     exporters: Annotated[
-        dict[str, Exporter], Meta(description="By name; the part before a slash may stand for the type, as in otlp/backup.")
+        dict[str, Exporter],
+        Meta(description="By name; the part before a slash may stand for the type, as in otlp/backup."),
     ] = msgspec.field(default_factory=lambda: {"store": Exporter(type="store")})
     extensions: Extensions = msgspec.field(default_factory=Extensions)
     service: Service = msgspec.field(default_factory=Service)

@@ -57,10 +57,11 @@ class _Index:
 
     @staticmethod
     def of(data: bytes) -> _Index:
+        """The index of this payload."""
         index = _Index(data)
-        for resource in wire.children(data, 0, len(data), 1):
-            for scope in wire.children(data, *resource, _SCOPE_SPANS):
-                for start, end in wire.children(data, *scope, _SPANS):
+        for resource in wire.children(data, (0, len(data)), 1):
+            for scope in wire.children(data, resource, _SCOPE_SPANS):
+                for start, end in wire.children(data, scope, _SPANS):
                     index.spans[start] = _Found(end - start, resource, scope)
         return index
 
@@ -73,7 +74,7 @@ class _Index:
         if place not in self.known_heads:
             self.known_heads[place] = b"".join(
                 self.data[at:end]
-                for found, wire_type, _, at, end in wire.raw_fields(self.data, *place)
+                for found, wire_type, _, at, end in wire.raw_fields(self.data, place)
                 if found != number or wire_type != wire.LEN
             )
         return self.known_heads[place]
@@ -86,8 +87,8 @@ def _edited(data: bytes, edit: Edit) -> bytes:
         return data[start:end]
     kept: list[bytes] = []
     keys: set[bytes] = set()
-    for number, _, value, at, after in wire.raw_fields(data, start, end):
-        if number == _ATTRIBUTES and isinstance(value, tuple):
+    for number, wire_type, value, at, after in wire.raw_fields(data, (start, end)):
+        if number == _ATTRIBUTES and wire_type == wire.LEN:
             keys.add(_key_of(data, value))
         if number != _TRACE_STATE or edit.trace_state is None:
             kept.append(data[at:after])
@@ -103,6 +104,6 @@ def _edited(data: bytes, edit: Edit) -> bytes:
 
 def _key_of(data: bytes, attribute: wire.Place) -> bytes:
     key = (0, 0)
-    for place in wire.children(data, *attribute, _KEY):
+    for place in wire.children(data, attribute, _KEY):
         key = place
     return data[slice(*key)]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from .spans import Signal
+from eigenspan.collector.spans import Signal
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -136,7 +136,11 @@ class State:
             item_rows.append((self._next_item, signal, item.first_position(), item.size_bytes(), encode(item)))
             outbox_rows += [(exporter, self._next_item) for exporter in exporters[signal]]
             self._next_item += 1
-        meta = [("replay_from", checkpoint.replay_from), ("through", checkpoint.through), ("log_ns", checkpoint.log_ns)]
+        meta: list[tuple[str, int | bytes]] = [
+            ("replay_from", checkpoint.replay_from),
+            ("through", checkpoint.through),
+            ("log_ns", checkpoint.log_ns),
+        ]
         meta += [(f"state:{name}", value) for name, value in (stages or {}).items()]
         with self._lock, self._transaction():
             db = self._db
@@ -196,7 +200,9 @@ class State:
 
     def backlog(self) -> dict[str, tuple[int, int]]:
         """For each exporter that owes anything: rows waiting, rows parked."""
-        rows = self._query("SELECT exporter, sum(parked IS NULL), sum(parked IS NOT NULL) FROM outbox GROUP BY exporter")
+        rows = self._query(
+            "SELECT exporter, sum(parked IS NULL), sum(parked IS NOT NULL) FROM outbox GROUP BY exporter"
+        )
         return {name: (waiting, parked) for name, waiting, parked in rows}
 
     def oldest_referenced(self) -> int | None:

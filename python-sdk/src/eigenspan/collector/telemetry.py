@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
-from ..web.app import Page as PageApp
-from .measure import family
+from eigenspan import __version__
+from eigenspan.collector.measure import family
+from eigenspan.web.app import Page as PageApp
 
 if TYPE_CHECKING:
-    from .service import Collector
-    from .settings import Extensions, Health, Page
-    from .settings import Telemetry as TelemetrySettings
+    from eigenspan.collector.service import Collector
+    from eigenspan.collector.settings import Extensions, Health, Page
+    from eigenspan.collector.settings import Telemetry as TelemetrySettings
 
 
 class Telemetry:
@@ -65,10 +65,9 @@ class Telemetry:
     def prometheus(self) -> str:
         """Everything in the Prometheus text format."""
         c = self._collector
-        committed, refused, malformed, repeated = [], [], [], []
+        door: dict[str, list[tuple[dict[str, str], float]]] = {"refused": [], "malformed": [], "repeated": []}
         for (what, which), n in sorted(c.committer.counts.items()):
-            rows = {"refused": refused, "malformed": malformed, "repeated": repeated}.get(what, committed)
-            rows.append(({"reason" if what == "refused" else "signal": which}, n))
+            door[what].append(({"reason" if what == "refused" else "signal": which}, n))
         counts = [({"what": what}, n) for what, n in sorted((c.pipeline.counts + c.traces.counts).items())]
         enriched = [
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
@@ -80,9 +79,9 @@ class Telemetry:
         lines = [
             *family("otelcol_receiver_accepted_spans", "counter", "Spans acknowledged.",
                     [({"receiver": "otlp"}, c.metrics.spans)]),
-            *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", refused),
-            *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", malformed),
-            *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", repeated),
+            *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
+            *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
+            *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
             *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
                     [({"key": key}, n) for key, n in sorted(c.committer.redacted.items())]),
             *c.metrics.prometheus(),

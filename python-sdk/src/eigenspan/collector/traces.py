@@ -17,16 +17,27 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .columns import Ints, Rows
-from .decided import Decided, Decision, Dropped, TraceKey
-from .spans import TYPES, Watch
+from eigenspan.collector.columns import Ints, Rows
+from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
+from eigenspan.collector.spans import TYPES, Watch
 
 _KEY = ["tenant", "trace_hi", "trace_lo"]
 _SECOND = 1_000_000_000
 _NEVER = np.iinfo(np.int64).max
-_QUANTUM = (
-    "position offset length span_id kind start_ns end_ns backend provider job_id calibration_id execution_start".split()
-)
+_QUANTUM = [
+    "position",
+    "offset",
+    "length",
+    "span_id",
+    "kind",
+    "start_ns",
+    "end_ns",
+    "backend",
+    "provider",
+    "job_id",
+    "calibration_id",
+    "execution_start",
+]
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "due_ns": np.int64, "seen_ns": np.int64, "head": np.int64, "count": np.int64,
@@ -166,7 +177,9 @@ class Traces:
         seen_ns = groups["log_ns"].to_numpy()
         t["seen_ns"][slots] = np.maximum(t["seen_ns"][slots], seen_ns)
         rooted, has_root = t["rooted"][slots], groups["has_root"].to_numpy()
-        due = np.where(rooted, t["due_ns"][slots], np.where(has_root, seen_ns + self._settle_ns, seen_ns + self._idle_ns))
+        due = np.where(
+            rooted, t["due_ns"][slots], np.where(has_root, seen_ns + self._settle_ns, seen_ns + self._idle_ns)
+        )
         moved_up = slots[due < t["due_ns"][slots]]
         t["due_ns"][slots] = due
         t["rooted"][slots] = rooted | has_root
@@ -325,7 +338,7 @@ def quantum_rows(spans: pl.DataFrame) -> list[tuple[TraceKey, tuple[Any, ...]]]:
 def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
     given = np.flatnonzero(values.is_not_null().to_numpy())
     if len(given):
-        given = given[np.equal(target[slots[given]], None)]
+        given = given[np.array([held is None for held in target[slots[given]]], dtype=bool)]
         target[slots[given]] = np.fromiter(values.gather(given).to_list(), dtype=object, count=len(given))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..semconv import attributes as q
-from ..semconv import tables
-from .spans import FIXED, Level, ValueType, Watch, Watched
+from eigenspan.collector.spans import FIXED, Level, ValueType, Watch, Watched
+from eigenspan.semconv import attributes as q
+from eigenspan.semconv import tables
 
 BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "service": ("service.name", "string", "resource"),

@@ -7,14 +7,13 @@ protobuf library, which is several times faster but more lenient; `scan_python` 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from eigenspan.collector.errors import ScanError
@@ -45,8 +44,8 @@ _LONG = 10  # a varint is a 64-bit number in at most ten bytes
 _MAX_UINT32 = 2**32 - 1
 _ONE_BYTE = 0x80
 
-_unpack_u32 = struct.Struct("<I").unpack_from
-_unpack_u64 = struct.Struct("<Q").unpack_from
+_FIXED32 = struct.Struct("<I")
+_FIXED64 = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +148,9 @@ _BY_NUMBER = {name: {field.number: field for field in table} for name, table in 
 
 Place = tuple[int, int]
 """Where a body is in its payload: its first byte and the one after its last."""
-Value = int | str | Place
-"""Of a number the bits, of a string the text, of bytes and messages the place."""
+Value = Any
+"""As the kind of the field says: of a number the bits (int), of a string the text (str), of bytes and messages the
+Place."""
 
 
 def _varint(data: bytes, pos: int, end: int, longest: int, overlong: str, at: int) -> tuple[int, int]:
@@ -169,8 +169,12 @@ def _varint(data: bytes, pos: int, end: int, longest: int, overlong: str, at: in
     raise ScanError(overlong, at)
 
 
-def raw_fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int | Place, int]]:
-    """The fields of `data[pos:end]`: number, wire type, value, where the tag begins, where the field ends."""
+def raw_fields(data: bytes, place: Place) -> Iterator[tuple[int, int, Value, int, int]]:
+    """The fields of a message: number, wire type, value, where the tag begins, where the field ends.
+
+    The value is an int, or a Place if the wire type is LEN.
+    """
+    pos, end = place
     while pos < end:
         at = pos
         tag = data[pos]
@@ -181,7 +185,7 @@ def raw_fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int,
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise ScanError("field number 0", at)
-        value: int | Place
+        value: Value
         if wire_type == LEN:
             if pos < end and data[pos] < _ONE_BYTE:
                 length = data[pos]
@@ -195,30 +199,30 @@ def raw_fields(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int,
         elif wire_type == VARINT:
             value, pos = _varint(data, pos, end, _LONG, "over-long varint", at)
         elif wire_type in (FIXED64, FIXED32):
-            size, unpack = (8, _unpack_u64) if wire_type == FIXED64 else (4, _unpack_u32)
-            if size > end - pos:
+            number_of = _FIXED64 if wire_type == FIXED64 else _FIXED32
+            if number_of.size > end - pos:
                 raise ScanError("truncated field", at)
-            (value,) = unpack(data, pos)
-            pos += size
+            (value,) = number_of.unpack_from(data, pos)
+            pos += number_of.size
         else:
             raise ScanError("group" if wire_type in (3, 4) else f"wire type {wire_type}", at)
         yield number, wire_type, value, at, pos
 
 
-def fields(data: bytes, pos: int, end: int, message: str) -> Iterator[tuple[Field, Value, int]]:
-    """The known fields of the message `data[pos:end]`, checked, and where their tags begin; ScanError if malformed.
+def fields(data: bytes, place: Place, message: str) -> Iterator[tuple[Field, Value, int]]:
+    """The known fields of a message, checked, and where their tags begin; ScanError if it is malformed.
 
     Unknown fields are checked for their length and skipped. Submessages are for the caller to walk.
     """
     known = _BY_NUMBER[message]
-    for number, wire_type, value, at, _ in raw_fields(data, pos, end):
+    for number, wire_type, value, at, _ in raw_fields(data, place):
         field = known.get(number)
         if field is None:
             continue
         kind = field.kind
         if wire_type != WIRE_TYPE[kind]:
             raise ScanError(f"wrong wire type for field {number} of {message}", at)
-        if kind == "string" and isinstance(value, tuple):
+        if kind == "string":
             try:
                 yield field, data[value[0] : value[1]].decode(), at
             except UnicodeDecodeError:
@@ -227,10 +231,10 @@ def fields(data: bytes, pos: int, end: int, message: str) -> Iterator[tuple[Fiel
             yield field, value, at
 
 
-def children(data: bytes, pos: int, end: int, number: int) -> Iterator[Place]:
-    """Where the submessages in field `number` of the message `data[pos:end]` are."""
-    for found, _, value, _, _ in raw_fields(data, pos, end):
-        if found == number and isinstance(value, tuple):
+def children(data: bytes, place: Place, number: int) -> Iterator[Place]:
+    """Where the submessages in field `number` of a message are."""
+    for found, wire_type, value, _, _ in raw_fields(data, place):
+        if found == number and wire_type == LEN:
             yield value
 
 
@@ -280,7 +284,7 @@ def _describe(message: str, depth: int) -> DescriptorProto:
 
 
 @cache
-def parser() -> type[Message]:
+def parser() -> Callable[[], Any]:
     """ExportTraceServiceRequest by the table above, for the protobuf library.
 
     Two things differ from the published schema, so that whatever the table forbids is an unknown field or a shorter
@@ -293,4 +297,7 @@ def parser() -> type[Message]:
         file.message_type.extend(_describe(message, depth) for depth in depths)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return GetMessageClass(pool.FindMessageTypeByName("eigenspan.wire.ExportTraceServiceRequest"))
+    message_class: Callable[[], Any] = GetMessageClass(
+        pool.FindMessageTypeByName("eigenspan.wire.ExportTraceServiceRequest")
+    )
+    return message_class

@@ -32,6 +32,7 @@ _EXECUTING = otel.create_key("eigenspan-executing")
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 MESSAGE_LIMIT = 512
 ERROR_TYPE = "error.type"
+MEASURED = frozenset(q.QuantumOperationName)
 Value = str | bool | int | float | list[str]
 Attributes = Mapping[str, Value]
 
@@ -53,10 +54,11 @@ class Telemetry:
     ) -> Operation:
         """A span of the type, named `operation target`, not yet current."""
         word = kind.type.rsplit(".", 1)[1]
+        named = {q.QUANTUM_OPERATION_NAME: word} if q.QUANTUM_OPERATION_NAME in kind.required else {}
         span = self.tracer.start_span(
             f"{word} {target}" if target else word,
             kind=_KINDS[kind.kind],
-            attributes={s.SPAN_TYPE: kind.type, q.QUANTUM_OPERATION_NAME: word, **attributes},
+            attributes={s.SPAN_TYPE: kind.type, **named, **attributes},
             links=[Link(link)] if link and link.is_valid else None,
             record_exception=False,
             set_status_on_exception=False,
@@ -87,7 +89,8 @@ class Telemetry:
             labels[ERROR_TYPE] = error
         if word == "execute":
             self._executions.add(1, {**labels, q.QUANTUM_EXECUTION_SUCCESS: error is None})
-        self._durations.record(seconds, {**labels, q.QUANTUM_OPERATION_NAME: word})
+        if word in MEASURED:
+            self._durations.record(seconds, {**labels, q.QUANTUM_OPERATION_NAME: word})
 
 
 class Operation:

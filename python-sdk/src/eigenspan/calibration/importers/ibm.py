@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from eigenspan.calibration import instants
-from eigenspan.calibration.backends import series_of
+from eigenspan.calibration.backends import IBM_EDITED, series_of
 from eigenspan.calibration.errors import CalibrationError
 from eigenspan.calibration.importers import build
 from eigenspan.calibration.snapshot import (
@@ -133,7 +133,7 @@ def convert(props: Properties, conf: Configuration | None, origin: Provenance) -
     return build.finish(
         backend=Backend(
             provider="ibm",
-            name=name,
+            name=IBM_EDITED.get(name, name),
             num_qubits=len(props.qubits),
             version=props.backend_version,
             technology="superconducting",

@@ -1,0 +1,120 @@
+"""Processors of Cirq-Google and their jobs, real and simulated.
+
+A processor's run is a submit span. The first time that somebody asks a job for its results there is a result span. A simulated job
+runs then (or in its own thread) and has an execute span; asked again, it runs again, which is no new execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import cirq
+from opentelemetry import context as otel
+from opentelemetry import trace
+
+from eigenspan.instrument._cirq_facts import circuit_facts
+from eigenspan.instrument._telemetry import _EXECUTING, Telemetry, enabled, total, under
+from eigenspan.semconv import attributes as q
+from eigenspan.semconv import spans as s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eigenspan.instrument._patch import Function, Patcher
+
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+
+class Engine:
+    """Wrappers for cirq_google.engine."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+
+    def patch(self, patcher: Patcher) -> None:
+        """Wrap processors and jobs, whoever defines them."""
+        from cirq_google.engine import abstract_job, abstract_processor, simulated_local_job  # noqa: PLC0415
+
+        patcher.family(abstract_processor.AbstractProcessor, {"run_sweep_async": self.submit})
+        patcher.family(
+            abstract_job.AbstractJob, {"results_async": self.results, "batched_results_async": self.results}
+        )
+        patcher.method(simulated_local_job.SimulatedLocalJob, "__init__", self.made)
+        patcher.method(simulated_local_job.SimulatedLocalJob, "_execute_results", self.execute)
+
+    async def submit(self, original: Function, processor: Any, args: Arguments, kwargs: Keywords) -> Any:
+        if not enabled():
+            return await original(processor, *args, **kwargs)
+        attributes = _backend(processor.processor_id, simulated=_is_simulated(processor))
+        attributes |= _shots(kwargs.get("repetitions", 1))
+        with self.telemetry.span(s.SUBMIT, processor.processor_id, attributes) as operation:
+            if operation.recording:
+                operation.set(circuit_facts(_circuits(args[0] if args else kwargs.get("program")), placed=True))
+            job = await original(processor, *args, **kwargs)
+            operation.set({q.QUANTUM_JOB_ID: job.id(), q.QUANTUM_JOB_STATUS: q.QuantumJobStatus.CREATED.value})
+            job._eigenspan_submit = operation.span.get_span_context()
+            return job
+
+    async def results(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
+        if not enabled():
+            return await original(job, *args, **kwargs)
+        if getattr(job, "_eigenspan_results", False):
+            with under(otel.set_value(_EXECUTING, True)):  # noqa: FBT003
+                return await original(job, *args, **kwargs)
+        name = _processor_of(job)
+        attributes = _backend(name, simulated=_is_simulated(job)) | {q.QUANTUM_JOB_ID: job.id()}
+        with self.telemetry.span(s.RESULT, name, attributes, _submitted(job)):
+            results = await original(job, *args, **kwargs)
+            job._eigenspan_results = True
+            return results
+
+    def made(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> None:
+        job._eigenspan_context = otel.get_current()
+        original(job, *args, **kwargs)
+
+    def execute(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
+        here = otel.get_current()
+        if not trace.get_current_span(here).get_span_context().is_valid:
+            here = getattr(job, "_eigenspan_context", here)
+        with under(here):
+            if not enabled() or getattr(job, "_eigenspan_executed", False):
+                return original(job, *args, **kwargs)
+            job._eigenspan_executed = True
+            name = _processor_of(job)
+            attributes = _backend(name, simulated=True) | {q.QUANTUM_JOB_ID: job.id()}
+            attributes |= _shots(getattr(job, "_repetitions", 1))
+            with self.telemetry.span(s.EXECUTE, name, attributes, _submitted(job), mark=True) as operation:
+                if operation.recording:
+                    operation.set(circuit_facts(job.program().get_circuits(), placed=True))
+                return original(job, *args, **kwargs)
+
+
+def _backend(name: str, *, simulated: bool) -> dict[str, Any]:
+    return {q.QUANTUM_PROVIDER_NAME: "google", q.QUANTUM_BACKEND_NAME: name, q.QUANTUM_BACKEND_SIMULATOR: simulated}
+
+
+def _is_simulated(thing: Any) -> bool:
+    return any("simulated_local" in kind.__module__ for kind in type(thing).__mro__)
+
+
+def _processor_of(job: Any) -> str:
+    name = getattr(job, "_processor_id", None) or next(iter(job.processor_ids()), "")
+    return str(name)
+
+
+def _submitted(job: Any) -> trace.SpanContext | None:
+    return getattr(job, "_eigenspan_submit", None)
+
+
+def _shots(repetitions: Any) -> dict[str, Any]:
+    if isinstance(repetitions, int):
+        return {q.QUANTUM_JOB_SHOTS: repetitions}
+    return {q.QUANTUM_JOB_SHOTS: total(repetitions)} if repetitions else {}
+
+
+def _circuits(program: Any) -> Sequence[cirq.AbstractCircuit]:
+    if isinstance(program, cirq.AbstractCircuit):
+        return [program]
+    return list(program.values()) if isinstance(program, Mapping) else list(program or ())

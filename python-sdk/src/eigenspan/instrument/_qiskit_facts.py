@@ -1,0 +1,112 @@
+"""What a span says about Qiskit circuits and backends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from qiskit.circuit import QuantumCircuit
+
+from eigenspan.instrument._telemetry import sites
+from eigenspan.semconv import attributes as q
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+OPERATION_LIMIT = 5_000
+QUBIT_LIMIT = 64
+_PROVIDERS = {"qiskit_ibm_runtime": "ibm", "qiskit_ionq": "ionq", "iqm": "iqm"}
+_DIRECTIVES = frozenset({"barrier", "snapshot", "save_state", "save_expval"})
+
+
+def backend_facts(backend: Any) -> dict[str, Any]:
+    """Provider, name and kind of a backend, from what is at hand without asking a server."""
+    module = type(backend).__module__
+    root = module.split(".", 1)[0]
+    name = backend.name if isinstance(getattr(backend, "name", None), str) else type(backend).__name__
+    facts: dict[str, Any] = {
+        q.QUANTUM_PROVIDER_NAME: _PROVIDERS.get(root, root),
+        q.QUANTUM_BACKEND_NAME: name,
+        q.QUANTUM_BACKEND_SIMULATOR: root in ("qiskit_aer", "qiskit") or "fake" in module or "simulator" in name.lower(),
+    }
+    if isinstance(version := getattr(backend, "backend_version", None), str):
+        facts[q.QUANTUM_BACKEND_VERSION] = version
+    if isinstance(size := getattr(backend, "num_qubits", None), int):
+        facts[q.QUANTUM_BACKEND_QUBIT_COUNT] = size
+    return facts
+
+
+def circuits_of(given: Any) -> list[QuantumCircuit]:
+    """The circuits among what a backend, a pass manager or a primitive was given."""
+    listed = given if isinstance(given, list | tuple) else [given]
+    found = (item[0] if isinstance(item, tuple) and item else getattr(item, "circuit", item) for item in listed)
+    return [item for item in found if isinstance(item, QuantumCircuit)]
+
+
+def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | None = None) -> dict[str, Any]:
+    """Counts over the circuits, and their gates by site if they are as wide as the device that runs them.
+
+    Circuits with very many operations are described by their number alone.
+    """
+    facts: dict[str, Any] = {} if len(circuits) == 1 else {q.QUANTUM_CIRCUIT_COUNT: len(circuits)}
+    name = circuits[0].name if len(circuits) == 1 else ""
+    if name and not name.startswith("circuit-"):
+        facts[q.QUANTUM_CIRCUIT_NAME] = name
+    if not circuits or sum(len(c.data) for c in circuits) > OPERATION_LIMIT:
+        return facts
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    depth = width = 0
+    for circuit in circuits:
+        levels: dict[Any, int] = {}
+        used: set[Any] = set()
+        for instruction in circuit.data:
+            operation = instruction.operation.name
+            if operation in _DIRECTIVES:
+                continue
+            bits = (*instruction.qubits, *instruction.clbits)
+            level = 1 + max((levels.get(bit, 0) for bit in bits), default=0)
+            levels.update(dict.fromkeys(bits, level))
+            used.update(instruction.qubits)
+            counts[operation, tuple(str(circuit.find_bit(bit).index) for bit in instruction.qubits)] += 1
+        depth = max(depth, max(levels.values(), default=0))
+        width = max(width, len(used))
+    facts |= {
+        q.QUANTUM_CIRCUIT_DEPTH: depth,
+        q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
+        q.QUANTUM_CIRCUIT_PARAMETER_COUNT: len({p for c in circuits for p in c.parameters}),
+        **_totals(counts),
+    }
+    placed = device_qubits is not None and all(c.num_qubits == device_qubits for c in circuits)
+    return facts | _placed(counts) if placed else facts
+
+
+def _totals(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, int]:
+    measured = sum(n for (gate, _), n in counts.items() if gate == "measure")
+    return {
+        q.QUANTUM_CIRCUIT_GATE_COUNT: counts.total() - measured,
+        q.QUANTUM_CIRCUIT_TWO_QUBIT_GATE_COUNT: sum(n for (_, site), n in counts.items() if len(site) > 1),
+        q.QUANTUM_CIRCUIT_MEASUREMENT_COUNT: measured,
+    }
+
+
+def _placed(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+    qubits = sorted({int(qubit) for _, site in counts for qubit in site})
+    if len(qubits) > QUBIT_LIMIT:
+        return {}
+    facts: dict[str, Any] = {q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS: [str(qubit) for qubit in qubits]}
+    if listed := sites(counts):
+        facts[q.QUANTUM_CIRCUIT_OPERATIONS] = listed
+    return facts
+
+
+def shots_of(shots: Any, pubs: Iterable[Any], options: Any) -> dict[str, Any]:
+    """The shots of a primitive's run: asked for here, in a pub, or by default."""
+    candidates = [shots, *(_pub_shots(pub) for pub in pubs), getattr(options, "default_shots", None)]
+    known = next((n for n in candidates if isinstance(n, int) and not isinstance(n, bool)), None)
+    return {} if known is None else {q.QUANTUM_JOB_SHOTS: known}
+
+
+def _pub_shots(pub: Any) -> Any:
+    if isinstance(pub, tuple):
+        return pub[2] if len(pub) > 2 else None  # noqa: PLR2004
+    return getattr(pub, "shots", None)

@@ -1,0 +1,190 @@
+"""Qiskit: pass managers, backends, primitives V2, and the jobs that they give back.
+
+A run gives back a job at once and goes on in a thread. Its execute span begins with the call and ends when the job has ended;
+waiting for the job is a result span that links to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel
+from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
+from qiskit.primitives.primitive_job import PrimitiveJob
+from qiskit.providers import BackendV2, JobV1
+from qiskit.transpiler import PassManager
+
+from eigenspan.instrument._base import Instrumentor, when_imported
+from eigenspan.instrument._qiskit_facts import backend_facts, circuit_facts, circuits_of, shots_of
+from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, under
+from eigenspan.semconv import attributes as q
+from eigenspan.semconv import spans as s
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from eigenspan.instrument._patch import Function, Patcher
+
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+
+class QiskitInstrumentor(Instrumentor):
+    """Spans for what runs through Qiskit."""
+
+    scope = "eigenspan.instrument.qiskit"
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The versions that the hooks are known to fit."""
+        return ("qiskit >= 1.2",)
+
+    def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
+        """Wrap pass managers, backends, primitives and jobs, and carry the context into their threads."""
+        hooks = _Hooks(telemetry)
+        patcher.family(PassManager, {"run": hooks.transpile})
+        patcher.family(BackendV2, {"run": hooks.run_backend})
+        patcher.family(BaseSamplerV2, {"run": partial(hooks.run_primitive, q.QuantumPrimitiveName.SAMPLER)})
+        patcher.family(BaseEstimatorV2, {"run": partial(hooks.run_primitive, q.QuantumPrimitiveName.ESTIMATOR)})
+        patcher.method(PrimitiveJob, "_submit", partial(_carry, "_function"))
+        patcher.family(PrimitiveJob, {"result": hooks.result})
+        patcher.family(JobV1, {"result": hooks.result})
+        when_imported(
+            "qiskit_aer.jobs.aerjob",
+            patcher,
+            lambda module: patcher.method(module.AerJob, "submit", partial(_carry, "_fn")),
+        )
+
+
+class _Hooks:
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+
+    def transpile(self, original: Function, manager: Any, args: Arguments, kwargs: Keywords) -> Any:
+        if not enabled():
+            return original(manager, *args, **kwargs)
+        with self.telemetry.span(s.TRANSPILE, "", {}, mark=True) as operation:
+            circuits = original(manager, *args, **kwargs)
+            if operation.recording:
+                operation.set(circuit_facts(circuits_of(circuits)))
+            return circuits
+
+    def run_backend(self, original: Function, backend: Any, args: Arguments, kwargs: Keywords) -> Any:
+        if not enabled():
+            return original(backend, *args, **kwargs)
+        shots = kwargs.get("shots", getattr(getattr(backend, "options", None), "shots", None))
+        attributes = backend_facts(backend) | shots_of(shots, (), None)
+        given = args[0] if args else next(iter(kwargs.values()), ())
+        return self._run(attributes, given, partial(original, backend, *args, **kwargs))
+
+    def run_primitive(
+        self, primitive: q.QuantumPrimitiveName, original: Function, runner: Any, args: Arguments, kwargs: Keywords
+    ) -> Any:
+        if not enabled():
+            return original(runner, *args, **kwargs)
+        pubs, args, kwargs = _listed(args, kwargs)
+        attributes = _primitive_backend(runner) | {q.QUANTUM_PRIMITIVE_NAME: primitive.value}
+        if primitive is q.QuantumPrimitiveName.SAMPLER:
+            attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", None))
+        run = partial(original, runner, *args, **kwargs)
+        return self._run(attributes, pubs, run, remote=_is_remote(runner))
+
+    def _run(self, attributes: dict[str, Any], given: Any, run: Function, *, remote: bool = False) -> Any:
+        """Call `run` under an execute span that ends with its job, or under a submit span if the job is elsewhere."""
+        operation = self.telemetry.start(
+            s.SUBMIT if remote else s.EXECUTE, attributes.get(q.QUANTUM_BACKEND_NAME, ""), attributes
+        )
+        if operation.recording:
+            size = attributes.get(q.QUANTUM_BACKEND_QUBIT_COUNT)
+            operation.set(circuit_facts(circuits_of(given), device_qubits=size))
+        try:
+            with under(operation.context(mark=True)):
+                job = run()
+        except BaseException as error:
+            operation.end(error)
+            raise
+        _remember(job, operation, attributes)
+        future = getattr(job, "_future", None)
+        if remote or not hasattr(future, "add_done_callback"):
+            operation.end()
+        else:
+            future.add_done_callback(partial(_ended, operation))
+        return job
+
+    def result(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
+        attributes, link, seen = getattr(job, "_eigenspan", ({}, None, True))
+        if seen or not enabled():
+            return original(job, *args, **kwargs)
+        with self.telemetry.span(s.RESULT, attributes.get(q.QUANTUM_BACKEND_NAME, ""), attributes, link, mark=True):
+            result = original(job, *args, **kwargs)
+            job._eigenspan = (attributes, link, True)
+            return result
+
+
+def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> None:
+    """Leave on the job what its result span will need."""
+    identifier = job.job_id() if hasattr(job, "job_id") else None
+    kept = {key: value for key, value in attributes.items() if key.startswith(("quantum.backend.", "quantum.provider."))}
+    if isinstance(identifier, str):
+        kept[q.QUANTUM_JOB_ID] = identifier
+        operation.set({q.QUANTUM_JOB_ID: identifier})
+    try:
+        job._eigenspan = (kept, operation.span.get_span_context(), False)
+    except AttributeError:
+        return
+
+
+def _ended(operation: Operation, future: Future[Any]) -> None:
+    if future.cancelled():
+        operation.end(kind="cancelled")
+        return
+    error = future.exception()
+    result = None if error else future.result()
+    if error is None and getattr(result, "success", True) is False:
+        operation.end(kind="unsuccessful", message=str(getattr(result, "status", "")))
+    else:
+        operation.end(error)
+
+
+def _carry(attribute: str, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Hand the function that a job runs in its thread the context of this one, for as long as the submission takes."""
+    function = getattr(job, attribute)
+    context = otel.get_current()
+
+    def carried(*inner: Any, **named: Any) -> Any:
+        with under(context):
+            return function(*inner, **named)
+
+    setattr(job, attribute, carried)
+    try:
+        return original(job, *args, **kwargs)
+    finally:
+        setattr(job, attribute, function)
+
+
+def _listed(args: Arguments, kwargs: Keywords) -> tuple[list[Any], Arguments, Keywords]:
+    """The pubs as a list, put in the place of an iterable that can be read only once."""
+    if args:
+        pubs = list(args[0])
+        return pubs, (pubs, *args[1:]), kwargs
+    pubs = list(kwargs.get("pubs", ()))
+    return pubs, args, {**kwargs, "pubs": pubs}
+
+
+def _primitive_backend(runner: Any) -> dict[str, Any]:
+    backend = getattr(runner, "_backend", None)
+    if isinstance(backend, BackendV2):
+        return backend_facts(backend)
+    kind = type(runner)
+    provider = kind.__module__.split(".", 1)[0]
+    return {
+        q.QUANTUM_PROVIDER_NAME: provider,
+        q.QUANTUM_BACKEND_NAME: kind.__name__,
+        q.QUANTUM_BACKEND_SIMULATOR: True,
+    }
+
+
+def _is_remote(runner: Any) -> bool:
+    service = getattr(runner, "_service", None)
+    return service is not None and type(service).__name__ != "QiskitRuntimeLocalService"

@@ -1,0 +1,138 @@
+"""Set-up in one line, and its end.
+
+What is not given comes from the `OTEL_*` variables, and then from OpenTelemetry's own defaults: OTLP over gRPC to localhost:4317.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+
+from eigenspan.sdk.hooks import LIBRARIES, Instruments
+from eigenspan.sdk.ids import SystemIdGenerator
+from eigenspan.sdk.request import RequestAttributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOG = logging.getLogger(__name__)
+Protocol = Literal["grpc", "http/protobuf"]
+_SIGNAL_PATH = "/v1/traces"
+
+
+class Setup:
+    """What `setup` has put in place."""
+
+    def __init__(self, provider: TracerProvider, instruments: Instruments, *, owned: bool) -> None:
+        self.provider = provider
+        self._instruments = instruments
+        self._owned = owned
+
+    def flush(self, timeout_ms: int = 30_000) -> bool:
+        """Send what has ended; false if that took too long."""
+        return bool(self.provider.force_flush(timeout_ms))
+
+    def shutdown(self) -> None:
+        """Put the libraries back, send what is left, and end the exporter."""
+        global _current  # noqa: PLW0603
+        self._instruments.close()
+        if self._owned:
+            self.provider.shutdown()
+        if _current is self:
+            _current = None
+
+
+_current: Setup | None = None
+
+
+def setup(
+    service_name: str | None = None,
+    endpoint: str | None = None,
+    protocol: Protocol | None = None,
+    instrument: bool | Iterable[str] = True,  # noqa: FBT001, FBT002
+    *,
+    resource_attributes: Mapping[str, str] | None = None,
+    processors: Iterable[SpanProcessor] | None = None,
+) -> Setup:
+    """Trace this program's circuits and send the spans to a collector.
+
+    `instrument` is True for all supported libraries, False for none, or their names. `processors` take the place of the
+    exporter. A tracer provider that the program has set itself is kept, and only the libraries are instrumented. A second
+    call gives back what the first made.
+    """
+    global _current  # noqa: PLW0603
+    if _current is not None:
+        _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
+        return _current
+    names = (LIBRARIES if instrument else ()) if isinstance(instrument, bool) else tuple(instrument)
+    existing = trace.get_tracer_provider()
+    if isinstance(existing, TracerProvider) and not getattr(existing, "_eigenspan_closed", False):
+        provider, owned = existing, False
+    else:
+        provider, owned = _provider(service_name, resource_attributes), True
+        for processor in processors if processors is not None else _exporting(endpoint, protocol):
+            provider.add_span_processor(processor)
+        trace.set_tracer_provider(provider)
+    _current = Setup(provider, Instruments(names, tracer_provider=provider), owned=owned)
+    return _current
+
+
+def shutdown() -> None:
+    """End what `setup` began, if anything."""
+    if _current is not None:
+        _current.shutdown()
+
+
+def _provider(service_name: str | None, resource_attributes: Mapping[str, str] | None) -> TracerProvider:
+    own = dict(resource_attributes or {})
+    if service_name:
+        own["service.name"] = service_name
+    provider = TracerProvider(resource=Resource.create(own), id_generator=SystemIdGenerator())  # type: ignore[arg-type]
+    provider.add_span_processor(RequestAttributes())
+    return provider
+
+
+def _exporting(endpoint: str | None, protocol: Protocol | None) -> list[SpanProcessor]:
+    kinds = os.environ.get("OTEL_TRACES_EXPORTER", "otlp").split(",") if endpoint is None else ["otlp"]
+    made: list[SpanProcessor] = []
+    for kind in (word.strip() for word in kinds):
+        if kind == "otlp":
+            made.append(BatchSpanProcessor(_otlp(endpoint, protocol)))
+        elif kind == "console":
+            made.append(BatchSpanProcessor(ConsoleSpanExporter()))
+        elif kind not in ("none", ""):
+            _LOG.warning("OTEL_TRACES_EXPORTER names %r, which is not known here; use otlp, console or none", kind)
+    return made
+
+
+def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
+    chosen = (
+        protocol
+        or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        or "grpc"
+    )
+    if chosen == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter as GrpcExporter,
+        )
+
+        if endpoint is not None and "://" not in endpoint:
+            endpoint = f"http://{endpoint}"
+        return GrpcExporter(endpoint=endpoint)
+    if chosen == "http/protobuf":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter as HttpExporter,
+        )
+
+        if endpoint is not None and not endpoint.endswith(_SIGNAL_PATH):
+            endpoint = endpoint.rstrip("/") + _SIGNAL_PATH
+        return HttpExporter(endpoint=endpoint)
+    raise ValueError(f"protocol {chosen!r} is not known; valid are grpc and http/protobuf")
