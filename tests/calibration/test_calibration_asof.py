@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
-
 from eigenspan.calibration import AsOfIndex, Snapshot, StatusSample, Summary, summarise
 from eigenspan.calibration.asof import KINDS, Observed
 
@@ -19,9 +17,16 @@ def observed(snapshots: Iterable[Snapshot]) -> list[Observed]:
     return [Observed(s.backend.name, summarise(s)) for s in snapshots]
 
 
-def summary(version: str, valid_from_ns: int, *, backend: str = "ibm_x", id_: str | None = None, t1: float | None = None) -> Summary:
+def summary(
+    version: str, valid_from_ns: int, *, backend: str = "ibm_x", id_: str | None = None, t1: float | None = None
+) -> Summary:
     return Summary(
-        provider="ibm", backend=backend, version=version, valid_from_ns=valid_from_ns, calibration_id=id_, num_qubits=1,
+        provider="ibm",
+        backend=backend,
+        version=version,
+        valid_from_ns=valid_from_ns,
+        calibration_id=id_,
+        num_qubits=1,
         t1_median_s=t1,
     )
 
@@ -67,7 +72,11 @@ def test_the_interval_is_half_open() -> None:
     built = index(summary("a", 100), summary("b", 200))
     answers = {t: built.match("ibm", "ibm_x", t) for t in (99, 100, 199, 200, 10**18)}
     assert {t: m.snapshot and m.snapshot.version for t, m in answers.items()} == {
-        99: None, 100: "a", 199: "a", 200: "b", 10**18: "b",
+        99: None,
+        100: "a",
+        199: "a",
+        200: "b",
+        10**18: "b",
     }
     assert answers[99].kind == "none"
     assert "first snapshot" in answers[99].reason
@@ -153,7 +162,10 @@ def test_a_fake_backend_replays_what_was_shipped_not_what_the_machine_does() -> 
 
 
 def test_one_name_at_two_providers_is_not_guessed() -> None:
-    entries = [Observed("a", summary("1", 1, backend="a")), Observed("a", Summary(provider="iqm", backend="a", version="2", valid_from_ns=1, num_qubits=2))]
+    entries = [
+        Observed("a", summary("1", 1, backend="a")),
+        Observed("a", Summary(provider="iqm", backend="a", version="2", valid_from_ns=1, num_qubits=2)),
+    ]
     built = AsOfIndex(entries)
     assert built.match(None, "a", 5).kind == "none"
     assert "several providers" in built.match(None, "a", 5).reason

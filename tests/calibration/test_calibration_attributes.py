@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from eigenspan.calibration import Snapshot, StatusSample, backend_attributes, instants, names, summarise
 from eigenspan.calibration.importers import ibm as importer
 
@@ -134,7 +133,9 @@ def test_error_per_layered_gate(ibm: dict[str, Snapshot], file: str, eplg: float
     assert round(summarise(ibm[f"props_{file}.json"]).eplg or 0, digits) == eplg
 
 
-def test_the_gate_with_most_working_pairs_is_the_two_qubit_gate(ibm: dict[str, Snapshot], google: dict[str, Snapshot]) -> None:
+def test_the_gate_with_most_working_pairs_is_the_two_qubit_gate(
+    ibm: dict[str, Snapshot], google: dict[str, Snapshot]
+) -> None:
     gates = {name: summarise(s).two_qubit_gate for name, s in (ibm | google).items()}
     assert gates["props_cairo.json"] == "ecr"  # 14 pairs against 12 of cx
     assert gates["rainbow"] == gates["weber"] == "sqrt_iswap"  # as many as syc: by name

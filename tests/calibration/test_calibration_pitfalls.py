@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from eigenspan.calibration import Snapshot
 from eigenspan.calibration.importers import ibm as importer
 from eigenspan.calibration.snapshot import Gate

@@ -13,7 +13,6 @@ from typing import Any, get_args
 import jsonschema
 import msgspec
 import pytest
-
 from eigenspan.calibration import CalibrationError, Snapshot, instants
 from eigenspan.calibration import snapshot as module
 from eigenspan.calibration.importers import ibm as importer
@@ -36,7 +35,10 @@ def validator(schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
 
 def check(validator: jsonschema.Draft202012Validator, snapshots: dict[str, Snapshot]) -> None:
     for name, snapshot in snapshots.items():
-        errors = [f"{name}: {error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(to_json(snapshot)))]
+        errors = [
+            f"{name}: {error.json_path}: {error.message}"
+            for error in validator.iter_errors(json.loads(to_json(snapshot)))
+        ]
         assert not errors
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from eigenspan.calibration import CalibrationError, CalibrationStore, Snapshot, StatusSample
 from eigenspan.calibration import store as module
 from eigenspan.calibration.importers import ibm as importer
@@ -17,7 +16,7 @@ from eigenspan.calibration.importers import shipped
 
 def counts(store: CalibrationStore) -> tuple[int, int]:
     with sqlite3.connect(store.path) as db:
-        one = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "observations")]  # noqa: S608
+        one = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "observations")]
     return one[0], one[1]
 
 
@@ -27,7 +26,9 @@ def test_put_is_idempotent(store: CalibrationStore, ibm: dict[str, Snapshot]) ->
     assert counts(store) == (1, 1)
 
 
-def test_the_same_content_restamped_is_no_new_version(store: CalibrationStore, raw_ibm: dict[str, dict[str, Any]]) -> None:
+def test_the_same_content_restamped_is_no_new_version(
+    store: CalibrationStore, raw_ibm: dict[str, dict[str, Any]]
+) -> None:
     raw = raw_ibm["props_lima.json"]
     later = raw | {"last_update_date": "2021-04-01T00:00:00Z"}
     assert store.put(importer.from_documents(raw)).outcome == "new"
@@ -90,7 +91,9 @@ def test_a_batch_is_all_or_nothing(store: CalibrationStore, ibm: dict[str, Snaps
     assert store.put(ibm["props_lima.json"]).outcome == "new"
 
 
-def test_a_snapshot_with_a_false_version_is_refused(store: CalibrationStore, raw_ibm: dict[str, dict[str, Any]]) -> None:
+def test_a_snapshot_with_a_false_version_is_refused(
+    store: CalibrationStore, raw_ibm: dict[str, dict[str, Any]]
+) -> None:
     snapshot = importer.from_documents(raw_ibm["props_lima.json"])
     snapshot.snapshot.version = "sha256:" + "0" * 64
     with pytest.raises(CalibrationError, match="not that of its content"):
@@ -149,7 +152,9 @@ def test_threads_may_share_a_store(store: CalibrationStore, ibm: dict[str, Snaps
     assert counts(store)[0] == 8
 
 
-def test_shipped_calibrations_are_imported_once(store: CalibrationStore, ibm: dict[str, Snapshot], google: dict[str, Snapshot]) -> None:
+def test_shipped_calibrations_are_imported_once(
+    store: CalibrationStore, ibm: dict[str, Snapshot], google: dict[str, Snapshot]
+) -> None:
     first = shipped.import_shipped(store)
     assert {report.outcome for report in first} == {"new"}
     assert len(first) == len(ibm) + len(google) == 72

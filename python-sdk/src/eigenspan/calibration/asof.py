@@ -123,15 +123,7 @@ class AsOfIndex:
             self._by_bare_id[summary.calibration_id] = row if same else AMBIGUOUS
 
     def _columns(self) -> None:
-        """Flatten all series into one sorted key: (series, rank of valid_from), so that one search answers a column."""
-        times = [t for series_times, _ in self._rows for t in series_times]
-        self._ranks: Int64s = np.unique(np.array(times, dtype=np.int64))
-        self._stride = len(self._ranks) + 1
-        codes = np.repeat(np.arange(len(self._rows), dtype=np.int64), [len(t) for t, _ in self._rows])
-        ranks = np.searchsorted(self._ranks, np.array(times, dtype=np.int64), side="right")
-        self._keys: Int64s = codes * self._stride + ranks
-        self._key_codes: Int64s = codes
-        self._key_rows = np.array([r for _, rows in self._rows for r in rows], dtype=np.int32)
+        self._arrays = [(np.array(times, dtype=np.int64), np.array(rows, dtype=np.int32)) for times, rows in self._rows]
 
     def _series(self, provider: str, backend: str) -> Series:
         provider = provider_of(provider)
@@ -197,7 +189,7 @@ class AsOfIndex:
         at = bisect_right(times, t_exec_ns) - 1
         if at < 0:
             return Match(None, "none", f"{unknown_id}the first snapshot is of {format_ns(times[0])}")
-        return Match(self.summaries[rows[at]], "as_of", f"{unknown_id}in force since {format_ns(times[at])}")
+        return Match(self.summaries[rows[at]], "as_of", f"{unknown_id}in force at the execution time")
 
     def _row_by_id(self, code: int, backend: str | None, calibration_id: str) -> int:
         if backend:
@@ -227,16 +219,17 @@ class AsOfIndex:
         """The as-of join alone, for columns of `series_code` numbers and instants."""
         code = np.asarray(codes, dtype=np.int64)
         t = np.asarray(t_exec_ns, dtype=np.int64)
-        rank = np.searchsorted(self._ranks, t, side="right")
-        at = np.searchsorted(self._keys, code * self._stride + rank, side="right") - 1
-        found = (at >= 0) & (code >= 0) & (t > 0)
-        at = np.where(found, at, 0)
-        if len(self._keys):
-            found &= self._key_codes[at] == code
-            row = np.where(found, self._key_rows[at], np.int32(UNKNOWN))
-        else:
-            row = np.full(code.shape, UNKNOWN, dtype=np.int32)
-        return Matches(row.astype(np.int32, copy=False), found.astype(np.uint8))
+        row = np.full(code.shape, UNKNOWN, dtype=np.int32)
+        order = np.argsort(code.astype(np.int16 if len(self._rows) < 2**15 else np.int64), kind="stable")
+        present, starts = np.unique(code[order], return_index=True)
+        for series, members in zip(present, np.split(order, starts[1:]), strict=True):
+            if series < 0:
+                continue
+            times, rows = self._arrays[series]
+            asked = t[members]
+            at = np.searchsorted(times, asked, side="right") - 1
+            row[members] = np.where((at >= 0) & (asked > 0), rows[at], np.int32(UNKNOWN))
+        return Matches(row, (row >= 0).astype(np.uint8))
 
     def status(self, provider: str | None, backend: str | None, t_exec_ns: int | None) -> StatusSample | None:
         """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""
@@ -258,5 +251,12 @@ class AsOfIndex:
         return samples[at] if at >= 0 else None
 
 
-def _precedence(summary: Summary) -> tuple[int, int, str]:
-    return summary.valid_from_ns, summary.completeness(), summary.version
+def _precedence(summary: Summary) -> tuple[int, int, str, str, str]:
+    """A total order, so that nothing depends on the order of arrival; the last one of an instant holds."""
+    return (
+        summary.valid_from_ns,
+        summary.completeness(),
+        summary.version,
+        summary.calibration_id or "",
+        summary.backend,
+    )

@@ -36,8 +36,8 @@ _TABLES: Final = """
 CREATE TABLE documents (version TEXT PRIMARY KEY, provider TEXT NOT NULL, backend TEXT NOT NULL, body BLOB NOT NULL,
   summary BLOB NOT NULL) STRICT;
 CREATE TABLE observations (provider TEXT NOT NULL, name TEXT NOT NULL, valid_from_ns INTEGER NOT NULL,
-  version TEXT NOT NULL REFERENCES documents, calibration_id TEXT,
-  PRIMARY KEY (provider, name, valid_from_ns, version)) STRICT, WITHOUT ROWID;
+  version TEXT NOT NULL REFERENCES documents, calibration_id TEXT NOT NULL,
+  PRIMARY KEY (provider, name, valid_from_ns, version, calibration_id)) STRICT, WITHOUT ROWID;
 CREATE TABLE aliases (provider TEXT NOT NULL, alias TEXT NOT NULL, backend TEXT NOT NULL,
   PRIMARY KEY (provider, alias)) STRICT, WITHOUT ROWID;
 CREATE TABLE statuses (provider TEXT NOT NULL, backend TEXT NOT NULL, observed_at_ns INTEGER NOT NULL, status TEXT,
@@ -136,7 +136,7 @@ class CalibrationStore:
             for name in {document.backend.name, *names}:
                 observed += self._db.execute(
                     "INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?)",
-                    (provider, name, summary.valid_from_ns, version, summary.calibration_id),
+                    (provider, name, summary.valid_from_ns, version, summary.calibration_id or ""),
                 ).rowcount
         return Put(version, "new" if added else "restamped" if observed else "known")
 
@@ -193,7 +193,9 @@ class CalibrationStore:
         return [
             Observed(
                 name,
-                msgspec.structs.replace(summaries[version], valid_from_ns=valid_from_ns, calibration_id=calibration_id),
+                msgspec.structs.replace(
+                    summaries[version], valid_from_ns=valid_from_ns, calibration_id=calibration_id or None
+                ),
             )
             for name, valid_from_ns, version, calibration_id in rows
         ]

@@ -173,7 +173,7 @@ def _labels(document: Snapshot, text: str) -> tuple[str, ...]:
     unknown = [label for label in labels if label not in document.qubits.id]
     if unknown or not labels:
         known = document.qubits.id
-        raise click.ClickException(f"no qubit {', '.join(unknown) or text!r}; there are {known[0]} to {known[-1]}")
+        raise click.ClickException(f"no qubit {', '.join(unknown) or text}; there are {known[0]} to {known[-1]}")
     return labels
 
 

@@ -40,7 +40,7 @@ def list_traces(
 ) -> None:
     """The newest kept traces."""
     with _store(data) as store:
-        rows = store.list(
+        rows = store.newest(
             Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit
         )
     for row in rows:

@@ -106,7 +106,11 @@ class Collector:
         data = self._data.path
         self.log = Log(data / "log", segment_bytes=settings.service.log.segment_bytes)
         self.state = State(data / "state.db")
-        self.store = TraceStore(data / "traces")
+        self.store = TraceStore(
+            data / "traces",
+            max_age_days=settings.service.store.max_age_days,
+            max_bytes=settings.service.store.max_bytes,
+        )
         self.calibrations = CalibrationStore(data / "calibration.db")
         self._import_calibrations()
         checkpoint = self.state.checkpoint()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
 from eigenspan.collector.measure import family
-from eigenspan.web.app import Page as PageApp
 
 if TYPE_CHECKING:
     from eigenspan.collector.service import Collector
@@ -29,6 +28,8 @@ class Telemetry:
     def apps(self, extensions: Extensions) -> Iterator[tuple[str, Page | TelemetrySettings | Health, Any]]:
         """The extensions that are on: name, settings and ASGI application."""
         if extensions.page:
+            from eigenspan.web.app import Page as PageApp
+
             c = self._collector
             yield "page", extensions.page, PageApp(c.store, c.calibrations, self.summary)
         if extensions.telemetry:

@@ -13,8 +13,9 @@ import cirq
 from opentelemetry import context as otel
 from opentelemetry import trace
 
+from eigenspan.instrument._base import when_imported
 from eigenspan.instrument._cirq_facts import circuit_facts
-from eigenspan.instrument._telemetry import _EXECUTING, Telemetry, enabled, total, under
+from eigenspan.instrument._telemetry import Telemetry, enabled, silent, total, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
 
@@ -34,15 +35,31 @@ class Engine:
         self.telemetry = telemetry
 
     def patch(self, patcher: Patcher) -> None:
-        """Wrap processors and jobs, whoever defines them."""
-        from cirq_google.engine import abstract_job, abstract_processor, simulated_local_job  # noqa: PLC0415
+        """Wrap processors and jobs, whoever defines them, each when its module has been imported.
 
-        patcher.family(abstract_processor.AbstractProcessor, {"run_sweep_async": self.submit})
-        patcher.family(
-            abstract_job.AbstractJob, {"results_async": self.results, "batched_results_async": self.results}
+        Not when `cirq_google` has been: Cirq may be instrumented in the middle of that import.
+        """
+        package = "cirq_google.engine."
+        when_imported(
+            package + "abstract_processor",
+            patcher,
+            lambda module: patcher.family(module.AbstractProcessor, {"run_sweep_async": self.submit}),
         )
-        patcher.method(simulated_local_job.SimulatedLocalJob, "__init__", self.made)
-        patcher.method(simulated_local_job.SimulatedLocalJob, "_execute_results", self.execute)
+        when_imported(
+            package + "abstract_job",
+            patcher,
+            lambda module: patcher.family(
+                module.AbstractJob, {"results_async": self.results, "batched_results_async": self.results}
+            ),
+        )
+        when_imported(
+            package + "simulated_local_job", patcher, lambda module: self.patch_simulated(patcher, module.SimulatedLocalJob)
+        )
+
+    def patch_simulated(self, patcher: Patcher, job: type) -> None:
+        """Wrap the jobs that run in this process."""
+        patcher.method(job, "__init__", self.made)
+        patcher.method(job, "_execute_results", self.execute)
 
     async def submit(self, original: Function, processor: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
@@ -61,7 +78,7 @@ class Engine:
         if not enabled():
             return await original(job, *args, **kwargs)
         if getattr(job, "_eigenspan_results", False):
-            with under(otel.set_value(_EXECUTING, True)):  # noqa: FBT003
+            with under(silent()):
                 return await original(job, *args, **kwargs)
         name = _processor_of(job)
         attributes = _backend(name, simulated=_is_simulated(job)) | {q.QUANTUM_JOB_ID: job.id()}

@@ -7,6 +7,7 @@ recorded; a good one leaves the status unset.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ class Telemetry:
 class Operation:
     """One span under way. Ending it twice does nothing, from whichever thread."""
 
-    __slots__ = ("_attributes", "_begun", "_ended", "_telemetry", "_word", "span")
+    __slots__ = ("__weakref__", "_attributes", "_begun", "_open", "_telemetry", "_word", "span")
 
     def __init__(self, telemetry: Telemetry, span: trace.Span, word: str, attributes: Attributes) -> None:
         self._telemetry = telemetry
@@ -104,7 +105,7 @@ class Operation:
         self._word = word
         self._attributes = attributes
         self._begun = time.perf_counter()
-        self._ended = False
+        self._open = threading.Lock()
         if word == "execute" and span.is_recording():
             span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant())
 
@@ -116,7 +117,7 @@ class Operation:
     def context(self, *, mark: bool = False) -> Context:
         """The context in which the span is current and, if marked, nothing below makes a span of its own."""
         context = trace.set_span_in_context(self.span)
-        return otel.set_value(_EXECUTING, True, context) if mark else context  # noqa: FBT003
+        return silent(context) if mark else context
 
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
@@ -124,9 +125,8 @@ class Operation:
 
     def end(self, error: BaseException | None = None, kind: str | None = None, message: str = "") -> None:
         """End the span: failed if there is an exception or an error type, else well."""
-        if self._ended:
+        if not self._open.acquire(blocking=False):
             return
-        self._ended = True
         seconds = time.perf_counter() - self._begun
         kind = kind or (error_type(error) if error is not None else None)
         if self.span.is_recording():
@@ -159,6 +159,11 @@ class Operation:
 def enabled() -> bool:
     """Whether a span may be made here: not suppressed, and not inside an execution that already has one."""
     return not otel.get_value(_EXECUTING) and is_instrumentation_enabled()
+
+
+def silent(context: Context | None = None) -> Context:
+    """A context below which nothing makes a span of its own."""
+    return otel.set_value(_EXECUTING, True, context)  # noqa: FBT003
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cirq
 
 from eigenspan.instrument import _duet
-from eigenspan.instrument._base import Instrumentor, when_imported
+from eigenspan.instrument._base import Instrumentor
 from eigenspan.instrument._cirq_engine import Engine
 from eigenspan.instrument._cirq_facts import circuit_facts
 from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, under
@@ -58,7 +58,7 @@ class CirqInstrumentor(Instrumentor):
                 },
             )
         patcher.function(_transformer_api(), "_transform_and_log", hooks.transform)
-        when_imported("cirq_google", patcher, lambda _: Engine(telemetry).patch(patcher))
+        Engine(telemetry).patch(patcher)
 
 
 class _Hooks:
@@ -144,6 +144,8 @@ def _hands_over_to_a_processor(owner: type) -> bool:
 
 def _identity(sampler: Any) -> tuple[dict[str, Any], str]:
     kind = type(sampler)
+    if isinstance(name := getattr(getattr(sampler, "processor", None), "processor_id", None), str):
+        return {q.QUANTUM_PROVIDER_NAME: "google", q.QUANTUM_BACKEND_NAME: name}, name
     provider = kind.__module__.split(".", 1)[0]
     simulator = isinstance(sampler, cirq.SimulatesSamples | cirq.SimulatesFinalState)
     attributes: dict[str, Any] = {q.QUANTUM_PROVIDER_NAME: provider, q.QUANTUM_BACKEND_NAME: kind.__name__}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
@@ -60,6 +61,7 @@ class QiskitInstrumentor(Instrumentor):
 class _Hooks:
     def __init__(self, telemetry: Telemetry) -> None:
         self.telemetry = telemetry
+        self._running: WeakKeyDictionary[Any, Operation] = WeakKeyDictionary()
 
     def transpile(self, original: Function, manager: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
@@ -109,17 +111,28 @@ class _Hooks:
         if remote or not hasattr(future, "add_done_callback"):
             operation.end()
         else:
+            self._running[job] = operation
             future.add_done_callback(partial(_ended, operation))
         return job
 
     def result(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
         attributes, link, seen = getattr(job, "_eigenspan", ({}, None, True))
-        if seen or not enabled():
-            return original(job, *args, **kwargs)
-        with self.telemetry.span(s.RESULT, attributes.get(q.QUANTUM_BACKEND_NAME, ""), attributes, link, mark=True):
-            result = original(job, *args, **kwargs)
-            job._eigenspan = (attributes, link, True)
-            return result
+        try:
+            if seen or not enabled():
+                return original(job, *args, **kwargs)
+            with self.telemetry.span(s.RESULT, attributes.get(q.QUANTUM_BACKEND_NAME, ""), attributes, link, mark=True):
+                result = original(job, *args, **kwargs)
+                job._eigenspan = (attributes, link, True)
+                return result
+        finally:
+            self._close(job)
+
+    def _close(self, job: Any) -> None:
+        """End the execution of a job that has ended before its caller goes on: the future's own callback may come later."""
+        operation = self._running.get(job)
+        if operation is not None and job._future is not None and job._future.done():
+            del self._running[job]
+            _ended(operation, job._future)
 
 
 def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> None:

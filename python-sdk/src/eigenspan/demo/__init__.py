@@ -1,0 +1,1 @@
+"""A workload of real circuits to see the collector at work."""

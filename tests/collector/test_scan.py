@@ -1,0 +1,164 @@
+"""Every engine, and both roads of the portable one, against the table in `tests/cases/scan.py`."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+from eigenspan.collector import scan, scan_python, wire
+from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.spans import Watched, schema_of
+from tests.cases.scan import CASES, WATCH, WIRE_TYPES, Accepted, Case
+from tests.engines import HAS_KERNEL, SCANS, needs_kernel, scan_by_all
+from tests.wirewriter import GOOD_SPAN_ID, GOOD_TRACE_ID, attribute, ids, num, request, span, sub
+
+BARE = {
+    "payload": 0,
+    "offset": 6,
+    "length": len(ids()),
+    "resource": 0,
+    "scope": 0,
+    "trace_hi": int.from_bytes(GOOD_TRACE_ID[:8], "big"),
+    "trace_lo": int.from_bytes(GOOD_TRACE_ID[8:], "big"),
+    "span_id": int.from_bytes(GOOD_SPAN_ID, "big"),
+    "parent_id": 0,
+    "kind": 0,
+    "status": 0,
+    "name": "",
+    "trace_state": "",
+    "start_ns": 0,
+    "end_ns": 0,
+} | dict.fromkeys((w.column for w in WATCH), None)
+
+SAMPLE = request(
+    span(
+        sub(3, "a=1"),
+        sub(5, "run"),
+        attribute("text", sub(1, "é")),
+        attribute("n", num(3, -5)),
+        attribute("list", sub(5, sub(1, num(2, 1)), sub(1, sub(6, sub(1, sub(1, "k")))))),
+        sub(11, sub(2, "event")),
+        sub(13, ids()),
+        sub(15, num(3, 2)),
+    ),
+    span(),
+    resource=sub(1, sub(1, sub(1, "service.name"), sub(2, sub(1, "qpu")))) + sub(3, "url"),
+    scope=sub(1, sub(1, "scope")),
+)
+
+
+def same(found: object, expected: object) -> bool:
+    both_nan = isinstance(found, float) and isinstance(expected, float) and math.isnan(found) and math.isnan(expected)
+    return both_nan or found == expected
+
+
+def test_names_of_cases_are_distinct():
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@SCANS
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(scanning, case: Case):
+    scanned = scanning([case.payload], WATCH)
+    assert scanned.columns.schema == schema_of(WATCH)
+    if isinstance(case.expected, Accepted):
+        assert scanned.errors == {}
+        rows = scanned.columns.to_dicts()
+        assert len(rows) == len(case.expected.rows)
+        for row, expected in zip(rows, case.expected.rows, strict=True):
+            assert {k: (v, e) for k, e in (BARE | expected).items() if not same(v := row[k], e)} == {}
+    else:
+        assert scanned.columns.height == 0
+        where = case.expected.offset
+        assert {k: (str(e), e.offset) for k, e in scanned.errors.items()} == {
+            0: (f"{case.expected.message} at byte {where}", where)
+        }
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.expected, Accepted)], ids=lambda c: c.name)
+def test_the_protobuf_library_accepts_what_we_accept(case: Case):
+    trace_service_pb2.ExportTraceServiceRequest.FromString(case.payload)
+
+
+def test_the_table_of_fields_is_the_one_that_the_cases_hold():
+    held = {m: {f.number: wire.WIRE_TYPE[f.kind] for f in fields} for m, fields in wire.MESSAGES.items()}
+    assert held == WIRE_TYPES
+
+
+def test_the_table_of_fields_agrees_with_the_published_schema():
+    published = {}
+    todo = [trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR]
+    while todo:
+        message = todo.pop()
+        if message.name not in published:
+            published[message.name] = {(f.number, f.name) for f in message.fields}
+            todo.extend(f.message_type for f in message.fields if f.message_type)
+    for name, fields in published.items():
+        assert fields <= {(f.number, f.name) for f in wire.MESSAGES[name]}, name
+
+
+@SCANS
+def test_bad_payloads_do_not_touch_their_neighbours(scanning):
+    good = request(span(), span())
+    torn = request(span()) + b"\x0a"
+    scanned = scanning([torn, good, b"\xff", b"", good, torn], WATCH)
+    assert scanned.columns["payload"].to_list() == [1, 1, 4, 4]
+    assert sorted(scanned.errors) == [0, 2, 5]
+    assert scanned.columns.equals(
+        scanning([b"", good, b"", b"", good], WATCH).columns,
+    )
+
+
+@SCANS
+def test_nothing_to_scan(scanning):
+    scanned = scanning([], ())
+    assert scanned.columns.equals(pl.DataFrame(schema=schema_of(())))
+    assert scanned.errors == {}
+
+
+@SCANS
+@pytest.mark.parametrize("column", ["text", "name"])
+def test_a_column_is_there_once(scanning, column):
+    watch = (Watched("text", "string", ("a",)), Watched(column, "int", ("b",)))
+    with pytest.raises(ValueError, match="twice"):
+        scanning([], watch)
+
+
+def test_engines_agree_on_a_sample_cut_at_every_byte():
+    scanned = scan_by_all([SAMPLE[:end] for end in range(len(SAMPLE) + 1)], WATCH)
+    assert set(scanned.errors) == set(range(1, len(SAMPLE)))
+    assert scanned.columns["text"].to_list() == ["é", None]
+
+
+def test_the_fast_road_is_taken_for_what_exporters_send():
+    request = trace_service_pb2.ExportTraceServiceRequest.FromString(SAMPLE)
+    assert request.SerializeToString() == SAMPLE
+    assert scan_python._Fast(scan_python._plan(WATCH), 0, SAMPLE).rows() is not None
+
+
+def test_auto_takes_the_kernel_where_it_is():
+    assert scan.engine().name == scan.engine("auto").name == ("kernel" if HAS_KERNEL else "python")
+    assert scan.engine("python").name == "python"
+
+
+@needs_kernel
+def test_the_kernel_can_be_named():
+    assert scan.engine("kernel").name == "kernel"
+
+
+def test_without_the_kernel(monkeypatch):
+    monkeypatch.setattr(scan, "kernel", None)
+    assert scan.engine("auto").name == "python"
+    with pytest.raises(ConfigError, match="eigenspan-kernel"):
+        scan.engine("kernel")
+
+
+@needs_kernel
+@pytest.mark.parametrize(("field", "value"), [("type", "float"), ("level", "scope")])
+def test_the_kernel_refuses_a_watch_that_it_does_not_know(field, value):
+    watched = Watched(**({"column": "c", "type": "int", "keys": ("k",)} | {field: value}))
+    with pytest.raises(ValueError, match=f"no such {field}: {value}"):
+        scan.kernel.Scanner((watched,))

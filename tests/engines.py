@@ -1,0 +1,72 @@
+"""The engines to test, as pytest parameters; the kernel is skipped, with the reason, where it is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from eigenspan.collector import scan, scan_python
+from eigenspan.collector.errors import ScanError
+from eigenspan.collector.scan import Scanned
+from eigenspan.collector.spans import Watch
+
+HAS_KERNEL = scan.kernel is not None
+needs_kernel = pytest.mark.skipif(not HAS_KERNEL, reason="the package eigenspan-kernel is not installed")
+
+
+def scan_slowly(payloads: Sequence[bytes], watch: Watch) -> Scanned:
+    """The portable engine without its fast road."""
+    plan = scan_python._plan(watch)
+    rows, errors = [], {}
+    for payload, data in enumerate(payloads):
+        try:
+            rows.extend(scan_python._Slow(plan, payload, data).rows())
+        except ScanError as error:
+            errors[payload] = error
+    return Scanned(plan.frame(rows), errors)
+
+
+def scan_with_kernel(payloads: Sequence[bytes], watch: Watch) -> Scanned:
+    return scan.engine("kernel").scan(payloads, watch)
+
+
+def splice_with_kernel(parts):
+    return scan.engine("kernel").splice(parts)
+
+
+_KERNEL = pytest.param(scan_with_kernel, id="kernel", marks=needs_kernel)
+SCANS = pytest.mark.parametrize(
+    "scanning",
+    [_KERNEL, pytest.param(scan.engine("python").scan, id="python"), pytest.param(scan_slowly, id="slow-road")],
+)
+SPLICES = pytest.mark.parametrize(
+    "splicing",
+    [
+        pytest.param(splice_with_kernel, id="kernel", marks=needs_kernel),
+        pytest.param(scan.engine("python").splice, id="python"),
+    ],
+)
+
+
+def scan_by_all(payloads: Sequence[bytes], watch: Watch) -> Scanned:
+    """What every engine says, after checking that they say the same, down to the words of an error."""
+    first = scan.engine("python").scan(payloads, watch)
+    for other in [scan_slowly, scan_with_kernel][: 1 + HAS_KERNEL]:
+        scanned = other(payloads, watch)
+        assert scanned.columns.equals(first.columns)
+        assert scanned.columns.schema == first.columns.schema
+        assert {k: str(e) for k, e in scanned.errors.items()} == {k: str(e) for k, e in first.errors.items()}
+    return first
+
+
+def splice_by_all(parts) -> bytes | str:
+    """What every engine gives, bytes or the words of its ValueError, after checking that it is the same."""
+    given = []
+    for splicing in [scan.engine("python").splice, splice_with_kernel][: 1 + HAS_KERNEL]:
+        try:
+            given.append(splicing(parts))
+        except ValueError as error:
+            given.append(str(error))
+    assert given[1:] in ([], given[:1])
+    return given[0]

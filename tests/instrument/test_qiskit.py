@@ -1,0 +1,199 @@
+"""Qiskit and Qiskit IBM Runtime in local mode, run for real: the span trees are snapshots."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from .conftest import Recorder, stable
+
+pytest.importorskip("qiskit_ibm_runtime")
+pytest.importorskip("qiskit_aer")
+
+from qiskit import QuantumCircuit, transpile  # noqa: E402
+from qiskit.primitives import BackendSamplerV2, StatevectorEstimator, StatevectorSampler  # noqa: E402
+from qiskit.providers.basic_provider import BasicSimulator  # noqa: E402
+from qiskit.quantum_info import SparsePauliOp  # noqa: E402
+from qiskit.transpiler import PassManager  # noqa: E402
+from qiskit_aer import AerSimulator  # noqa: E402
+from qiskit_aer.primitives import SamplerV2 as AerSampler  # noqa: E402
+from qiskit_ibm_runtime import EstimatorV2, SamplerV2  # noqa: E402
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2  # noqa: E402
+
+from eigenspan.instrument.qiskit import QiskitInstrumentor  # noqa: E402
+from eigenspan.instrument.qiskit_runtime import QiskitRuntimeInstrumentor  # noqa: E402
+
+BACKEND = FakeManilaV2()
+
+
+def ghz(width: int = 3, *, measured: bool = True) -> QuantumCircuit:
+    circuit = QuantumCircuit(width, name="ghz")
+    circuit.h(0)
+    for qubit in range(width - 1):
+        circuit.cx(qubit, qubit + 1)
+    if measured:
+        circuit.measure_all()
+    return circuit
+
+
+PLACED = transpile(ghz(), BACKEND, optimization_level=1, initial_layout=[0, 1, 2], seed_transpiler=1)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture
+def spans(recorder: Recorder) -> Iterator[Recorder]:
+    instrumentor = QiskitRuntimeInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
+    )
+    yield recorder
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()
+
+
+def test_a_runtime_sampler_is_one_execution_and_its_result(spans: Recorder) -> None:
+    with spans.tracer.start_as_current_span("request"):
+        SamplerV2(mode=BACKEND).run([PLACED], shots=50).result()
+    assert spans.tree() == ["request INTERNAL", "  execute fake_manila INTERNAL", "  result fake_manila CLIENT"]
+    (execute,), (result,) = spans.named("execute fake_manila"), spans.named("result fake_manila")
+    assert [link.context for link in result.links] == [execute.context]
+    facts = stable(execute)
+    assert facts.pop("quantum.backend.version")
+    assert facts.pop("quantum.circuit.operations")[0] == "cx:0,1:1"
+    assert facts == {
+        "quantum.operation.name": "execute",
+        "quantum.provider.name": "ibm",
+        "quantum.backend.name": "fake_manila",
+        "quantum.backend.simulator": True,
+        "quantum.backend.qubit_count": 5,
+        "quantum.primitive.name": "sampler",
+        "quantum.job.shots": 50,
+        "quantum.job.status": "completed",
+        "quantum.execution.success": True,
+        "quantum.circuit.name": "ghz",
+        "quantum.circuit.depth": 6,
+        "quantum.circuit.qubit_count": 3,
+        "quantum.circuit.gate_count": 5,
+        "quantum.circuit.two_qubit_gate_count": 2,
+        "quantum.circuit.measurement_count": 3,
+        "quantum.circuit.parameter_count": 0,
+        "quantum.circuit.physical_qubits": ("0", "1", "2"),
+    }
+    assert spans.executions() == {("fake_manila", True): 1}
+
+
+OBSERVABLE = SparsePauliOp("Z" * 5)
+BARE = transpile(ghz(measured=False), BACKEND, optimization_level=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("fake_manila", lambda: BACKEND.run(PLACED, shots=20)),
+        ("fake_manila", lambda: EstimatorV2(mode=BACKEND).run([(BARE, OBSERVABLE)], precision=0.3)),
+        ("fake_manila", lambda: BackendSamplerV2(backend=BACKEND).run([PLACED], shots=20)),
+        ("aer_simulator", lambda: AerSimulator().run(ghz(), shots=20)),
+        ("SamplerV2", lambda: AerSampler().run([ghz()], shots=20)),
+        ("basic_simulator", lambda: BasicSimulator().run(ghz(), shots=20)),
+        ("StatevectorSampler", lambda: StatevectorSampler().run(iter([ghz()]), shots=20)),
+        ("StatevectorEstimator", lambda: StatevectorEstimator().run([(ghz(measured=False), SparsePauliOp("ZZZ"))])),
+    ],
+)
+def test_every_way_to_run_is_one_execution(spans: Recorder, name: str, run: Any) -> None:
+    job = run()
+    job.result()
+    job.result()
+    assert spans.tree() == [f"execute {name} INTERNAL", f"result {name} CLIENT"]
+
+
+def test_transpiling_is_one_span(spans: Recorder) -> None:
+    transpile(ghz(), BACKEND, optimization_level=2, seed_transpiler=1)
+    assert spans.tree() == ["transpile INTERNAL"]
+    assert stable(spans.spans[0])["quantum.circuit.two_qubit_gate_count"] == 2
+
+
+def test_a_circuit_too_wide_fails_in_the_transpiler(spans: Recorder) -> None:
+    with pytest.raises(Exception, match="greater than maximum"):
+        transpile(ghz(8), BACKEND)
+    assert spans.tree() == ["transpile INTERNAL ! qiskit.transpiler.exceptions.CircuitTooWideForTarget"]
+
+
+def test_a_gate_that_the_backend_lacks_fails(spans: Recorder) -> None:
+    with pytest.raises(Exception, match="not supported"):
+        SamplerV2(mode=BACKEND).run([ghz()], shots=10)
+    assert spans.tree() == ["execute fake_manila INTERNAL ! qiskit_ibm_runtime.exceptions.IBMInputValueError"]
+    assert spans.executions() == {("fake_manila", False): 1}
+
+
+def test_a_refused_shot_count_fails(spans: Recorder) -> None:
+    with pytest.raises(ValueError, match="shots"):
+        SamplerV2(mode=BACKEND).run([PLACED], shots=0)
+    assert spans.tree() == ["execute fake_manila INTERNAL ! ValueError"]
+
+
+def test_a_wait_that_times_out_fails_and_the_execution_does_not(spans: Recorder) -> None:
+    job = BACKEND.run(transpile(ghz(5), BACKEND), shots=60_000)
+    with pytest.raises(TimeoutError):
+        job.result(timeout=0.001)
+    with suppress_instrumentation():
+        job.result()
+    assert spans.tree()[-2:] == ["execute fake_manila INTERNAL", "result fake_manila CLIENT ! TimeoutError"]
+
+
+def test_a_job_that_ends_badly_without_raising_fails(spans: Recorder) -> None:
+    job = AerSimulator(method="stabilizer").run(_not_clifford(), shots=5)
+    result = job.result()
+    assert not result.success
+    assert spans.tree()[0] == "execute aer_simulator_stabilizer INTERNAL ! unsuccessful"
+
+
+def _not_clifford() -> QuantumCircuit:
+    circuit = QuantumCircuit(1)
+    circuit.t(0)
+    circuit.rx(0.3, 0)
+    circuit.measure_all()
+    return circuit
+
+
+def test_suppression_is_honoured(spans: Recorder) -> None:
+    with suppress_instrumentation():
+        SamplerV2(mode=BACKEND).run([PLACED], shots=10).result()
+        transpile(ghz(), BACKEND)
+    assert spans.spans == ()
+
+
+def test_a_job_can_still_be_pickled(spans: Recorder) -> None:
+    import pickle  # noqa: PLC0415
+
+    job = StatevectorSampler().run([ghz()], shots=10)
+    job.result()
+    state = job.__getstate__()
+    assert pickle.loads(pickle.dumps(state["_eigenspan"]))  # noqa: S301
+    assert getattr(state["_function"], "__name__", "") == "_run"
+    assert spans.named("execute StatevectorSampler")
+
+
+def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
+    from qiskit.primitives.primitive_job import PrimitiveJob  # noqa: PLC0415
+    from qiskit.providers import BackendV2, JobV1  # noqa: PLC0415
+    from qiskit_aer.jobs.aerjob import AerJob  # noqa: PLC0415
+    from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2  # noqa: PLC0415
+
+    owners = (PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2)
+    before = [dict(vars(owner)) for owner in owners]
+    QiskitRuntimeInstrumentor().instrument(tracer_provider=recorder.tracer_provider, skip_dep_check=True)
+    assert QiskitInstrumentor().is_instrumented_by_opentelemetry
+    assert [dict(vars(owner)) for owner in owners] != before
+    QiskitRuntimeInstrumentor().uninstrument()
+    assert not QiskitInstrumentor().is_instrumented_by_opentelemetry
+    assert [dict(vars(owner)) for owner in owners] == before
