@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from registrygen import docs, model, python, schemas
+from registrygen import docs, model, python, schemas  # noqa: E402
 
 ROOT = HERE.parent
 

@@ -75,7 +75,7 @@ def _table(listed: list[Attribute]) -> str:
     out = ["".join(rows), "\n", *notes]
     for a in listed:
         if a.members and not a.deprecated:
-            out.append(_members(a))
+            out.append(_members(a))  # noqa: PERF401
     return "".join(out)
 
 
@@ -144,10 +144,10 @@ def _migration(registry: Registry) -> str:
             out.append("The names found in the field.\n\n")
             continue
         out.append("| Before | Now |\n|---|---|\n" + "".join(f"| `{a}` | {_link(b)} |\n" for a, b in changes.items()) + "\n")
-        for a in registry.attributes.values():
-            if a.ours.get("alias_of") and a.ours["deprecated_in"] == version:
-                out.append(f"`{a.key}` is read as {_link(a.ours['alias_of'])}. {_line(a.note)}\n\n")
-    out.append("## Synonyms\n\nRead as the attribute on the right. They belong to no version, since two names that become one\ncannot be told apart again.\n\n")
+        aliased = (a for a in registry.attributes.values() if a.ours.get("alias_of") and a.ours["deprecated_in"] == version)
+        out += [f"`{a.key}` is read as {_link(a.ours['alias_of'])}. {_line(a.note)}\n\n" for a in aliased]
+    out.append("## Synonyms\n\nRead as the attribute on the right. They belong to no version, since two names that become one\n")
+    out.append("cannot be told apart again.\n\n")
     out.append("| Found | Read as |\n|---|---|\n")
     pairs = sorted((s, a.key) for a in registry.current for s in a.ours.get("synonyms", ()))
     out += [f"| `{s}` | {_link(key)} |\n" for s, key in pairs]
@@ -171,8 +171,8 @@ def _level(r: Ref) -> str:
 
 
 def _link(key: str, known: Attribute | None = None) -> str:
-    if known is None and key.split(".")[0] not in ("quantum", "eigenspan"):
-        return f"[`{key}`]({OTEL}{key.split('.')[0]}/)"
+    if known is None and key.split(".", 1)[0] not in ("quantum", "eigenspan"):
+        return f"[`{key}`]({OTEL}{key.split('.', 1)[0]}/)"
     return f"[`{key}`](attributes.md#{anchor(key)})"
 
 

@@ -55,17 +55,14 @@ def _attributes(registry: Registry) -> str:
     for a in registry.attributes.values():
         text = a.brief if not a.deprecated else f"Deprecated: {a.brief}"
         out.append(f'\n{constant(a.key)}: Final = "{a.key}"\n' + _doc(text))
-    for a in registry.current:
-        if a.members:
-            out.append(_enum(a))
+    out += [_enum(a) for a in registry.current if a.members]
     return "".join(out)
 
 
 def _enum(a: Attribute) -> str:
     name = "".join(word.capitalize() for word in a.key.replace("_", ".").split("."))
     lines = [f"\n\nclass {name}(StrEnum):\n", _doc(f"Known values of `{a.key}`. The list is open.", "    ")]
-    for m in a.members:
-        lines.append(f'\n    {m.id.upper()} = "{m.value}"\n' + _doc(f"{m.brief}.", "    "))
+    lines += [f'\n    {m.id.upper()} = "{m.value}"\n' + _doc(f"{m.brief}.", "    ") for m in a.members]
     return "".join(lines)
 
 

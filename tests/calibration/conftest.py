@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eigenspan.calibration import CalibrationStore, Snapshot
 from eigenspan.calibration.importers import detect, shipped
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+
 from eigenspan.calibration import AsOfIndex, Snapshot, StatusSample, Summary, summarise
 from eigenspan.calibration.asof import KINDS, Observed
 
@@ -129,7 +130,7 @@ def test_a_calibration_id_comes_first() -> None:
         ("ibm", None, False),
     ],
 )
-def test_names_of_one_machine(provider: str | None, backend: str | None, found: bool) -> None:  # noqa: FBT001
+def test_names_of_one_machine(provider: str | None, backend: str | None, found: bool) -> None:
     built = index(summary("a", 100, backend="ibm_torino"), aliases={("ibm", "Nickname"): "ibm_torino"})
     assert (built.match(provider, backend, 150).kind == "as_of") is found
     many = built.match_many([provider], [backend], [150])
@@ -197,4 +198,4 @@ def test_resolving_names_is_bounded() -> None:
     built = index(summary("a", 100))
     for i in range(10_000):
         built.series_code("ibm", f"made_up_{i}")
-    assert len(built._resolved) <= 4_096  # noqa: SLF001
+    assert len(built._resolved) <= 4_096

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eigenspan.calibration import Snapshot, StatusSample, backend_attributes, instants, names, summarise
 from eigenspan.calibration.importers import ibm as importer
 

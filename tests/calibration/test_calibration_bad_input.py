@@ -8,13 +8,16 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
+
 from eigenspan.calibration import CalibrationError, CalibrationStore
 from eigenspan.calibration.importers import detect
+from eigenspan.calibration.importers import ibm as ibm_importer
 from eigenspan.calibration.importers.detect import Hints
-from eigenspan.calibration.snapshot import to_json
+from eigenspan.calibration.snapshot import from_json, to_json, version_of
 
 Document = dict[str, Any]
 
@@ -161,7 +164,7 @@ def refuse(store: CalibrationStore, data: bytes, message: str) -> None:
     assert message in text
     assert caught.value.mend
     assert len(text) < 500
-    with sqlite3.connect(store.path) as db:
+    with closing(sqlite3.connect(store.path)) as db:
         for table in ("documents", "observations"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
@@ -267,8 +270,6 @@ def test_bad_google_metrics(case: str) -> None:
 
 
 def test_a_neutral_document_with_absurd_values(ibm: Any) -> None:
-    from eigenspan.calibration.snapshot import from_json, version_of
-
     document = from_json(to_json(ibm["props_lima.json"]))
     assert document.qubits.t1_s is not None
     document.qubits.t1_s[0] = 5.0
@@ -279,3 +280,32 @@ def test_a_neutral_document_with_absurd_values(ibm: Any) -> None:
     document.snapshot.version = version_of(document)
     with pytest.raises(CalibrationError, match="4 values for 5 places"):
         detect.import_bytes(to_json(document), "neutral.json")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e308])
+def test_live_objects_are_checked_like_files(lima: Document, value: float) -> None:
+    for name in ("T1", "readout_error", "frequency"):
+        document = copy.deepcopy(lima)
+        set_value(name, value)(document)
+        with pytest.raises(CalibrationError, match="at position 2"):
+            ibm_importer.from_documents(document)
+    set_gate("gate_error", value)(lima)
+    with pytest.raises(CalibrationError, match="sx error at position 0"):
+        ibm_importer.from_documents(lima)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("backend", "provider", "Big Blue", "write it in lower case"),
+        ("snapshot", "valid_from", "2021-03-15T00:36:03-04:00", "write 2021-03-15T04:36:03Z"),
+        ("snapshot", "valid_from", "2021-03-15", "has no UTC offset"),
+    ],
+)
+def test_a_neutral_document_is_canonical(ibm: Any, part: str, field: str, value: str, message: str) -> None:
+    document = from_json(to_json(ibm["props_lima.json"]))
+    setattr(getattr(document, part), field, value)
+    document.snapshot.version = version_of(document)
+    with pytest.raises(CalibrationError) as caught:
+        detect.import_bytes(to_json(document), "neutral.json")
+    assert message in str(caught.value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from eigenspan.calibration import Snapshot, backend_attributes, instants, names, summarise
 from eigenspan.cli.calibration import calibration
 

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from eigenspan.calibration import Operation, Snapshot, Usage, circuit_attributes, count_attributes, names, summarise
 from eigenspan.calibration.importers import ibm as importer
 from eigenspan.calibration.importers.qiskit_target import from_target
@@ -180,9 +181,8 @@ def test_google_names(google: dict[str, Snapshot]) -> None:
         Operation("ZPow", (labels[a],)),
     )
     found = circuit_attributes(weber, Usage(operations=operations, measured=(labels[b],)))
-    expected = (
-        (1 - (syc.error[0] or 0)) * (1 - (phxz.error[a] or 0)) ** 3 * (1 - (weber.qubits.readout_error or [0.0])[b])
-    )  # type: ignore[operator]
+    readout = (weber.qubits.readout_error or [])[b] or 0
+    expected = (1 - (syc.error[0] or 0)) * (1 - (phxz.error[a] or 0)) ** 3 * (1 - readout)
     assert found[ESP] == pytest.approx(expected)
     assert found[names.CIRCUIT_MISSING_TERMS] == 0
     assert names.CIRCUIT_T2_MIN not in found

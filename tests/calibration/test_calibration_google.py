@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+
 from eigenspan.calibration import CalibrationError, Snapshot
-from eigenspan.calibration.importers import detect
+from eigenspan.calibration.importers import build, detect
 from eigenspan.calibration.importers import google as importer
 from eigenspan.calibration.importers.detect import Hints
 
@@ -85,7 +86,7 @@ def test_the_isolated_error_serves_where_no_parallel_one_is_given() -> None:
         valid_from_ns=16 * 10**17,
         durations={},
         calibration_id="projects/p/processors/p/calibrations/1600000000",
-        origin=importer.build.provenance("test", [b""], "test"),
+        origin=build.provenance("test", [b""], "test"),
     )
     found = {g.name: (g.error, g.method, g.error_metric_reported) for g in snapshot.gates}
     assert found == {

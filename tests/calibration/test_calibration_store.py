@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eigenspan.calibration import CalibrationError, CalibrationStore, Snapshot, StatusSample
 from eigenspan.calibration import store as module
 from eigenspan.calibration.importers import ibm as importer
@@ -15,7 +17,7 @@ from eigenspan.calibration.importers import shipped
 
 
 def counts(store: CalibrationStore) -> tuple[int, int]:
-    with sqlite3.connect(store.path) as db:
+    with closing(sqlite3.connect(store.path)) as db:
         one = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "observations")]
     return one[0], one[1]
 
@@ -68,11 +70,13 @@ def test_documents_survive_a_restart_and_are_read_lazily(tmp_path: Path, ibm: di
     with CalibrationStore(path) as store:
         torino = ibm["props_torino.json"]
         assert len(store.index().summaries) == 2
-        assert not store._documents  # noqa: SLF001
+        assert not store._documents
         assert store.document(torino.snapshot.version) == torino
         assert store.document(torino.snapshot.version) is store.document(torino.snapshot.version)
-        with pytest.raises(KeyError):
-            store.document("sha256:none")
+        assert store.document(torino.snapshot.version[:23]) == torino
+        for unknown in ("sha256:none", "sha256:", "sha256:" + "0" * 64, "", "%"):
+            with pytest.raises(KeyError):
+                store.document(unknown)
 
 
 def test_the_document_cache_is_bounded(store: CalibrationStore, ibm: dict[str, Snapshot]) -> None:
@@ -80,13 +84,17 @@ def test_the_document_cache_is_bounded(store: CalibrationStore, ibm: dict[str, S
         versions = [store.put(snapshot).version for snapshot in ibm.values()]
     for version in versions:
         store.document(version)
-    assert len(store._documents) == module.DOCUMENTS_IN_MEMORY  # noqa: SLF001
+    assert len(store._documents) == module.DOCUMENTS_IN_MEMORY
 
 
 def test_a_batch_is_all_or_nothing(store: CalibrationStore, ibm: dict[str, Snapshot]) -> None:
-    with pytest.raises(RuntimeError), store.batch():
-        store.put(ibm["props_lima.json"])
-        raise RuntimeError
+    def put_and_fail() -> None:
+        with store.batch():
+            store.put(ibm["props_lima.json"])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        put_and_fail()
     assert counts(store) == (0, 0)
     assert store.put(ibm["props_lima.json"]).outcome == "new"
 
@@ -103,7 +111,7 @@ def test_a_snapshot_with_a_false_version_is_refused(
 
 def test_a_store_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.db"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version=99")
     with pytest.raises(CalibrationError, match="format 99"):
         CalibrationStore(path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .conftest import Recorder, stable
+from tests.instrument.recording import Recorder, stable
 
 cirq = pytest.importorskip("cirq")
 cirq_google = pytest.importorskip("cirq_google")
@@ -193,8 +193,8 @@ def test_suppression_is_honoured(spans: Recorder) -> None:
 
 
 def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
-    import duet.impl  # noqa: PLC0415
-    from cirq.transformers import transformer_api  # noqa: PLC0415
+    import duet.impl
+    from cirq.transformers import transformer_api
 
     owners = (
         cirq.Sampler, cirq.SimulatesSamples, cirq.SimulatesFinalState, cirq.Simulator, duet.impl.Task,

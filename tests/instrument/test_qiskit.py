@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from .conftest import Recorder, stable
+from tests.instrument.recording import Recorder, stable
 
 pytest.importorskip("qiskit_ibm_runtime")
 pytest.importorskip("qiskit_aer")
 
-from qiskit import QuantumCircuit, transpile  # noqa: E402
-from qiskit.primitives import BackendSamplerV2, StatevectorEstimator, StatevectorSampler  # noqa: E402
-from qiskit.providers.basic_provider import BasicSimulator  # noqa: E402
-from qiskit.quantum_info import SparsePauliOp  # noqa: E402
-from qiskit.transpiler import PassManager  # noqa: E402
-from qiskit_aer import AerSimulator  # noqa: E402
-from qiskit_aer.primitives import SamplerV2 as AerSampler  # noqa: E402
-from qiskit_ibm_runtime import EstimatorV2, SamplerV2  # noqa: E402
-from qiskit_ibm_runtime.fake_provider import FakeManilaV2  # noqa: E402
+from qiskit import QuantumCircuit, transpile
+from qiskit.primitives import BackendSamplerV2, StatevectorEstimator, StatevectorSampler
+from qiskit.providers.basic_provider import BasicSimulator
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import PassManager
+from qiskit_aer import AerSimulator
+from qiskit_aer.primitives import SamplerV2 as AerSampler
+from qiskit_ibm_runtime import EstimatorV2, SamplerV2
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
-from eigenspan.instrument.qiskit import QiskitInstrumentor  # noqa: E402
-from eigenspan.instrument.qiskit_runtime import QiskitRuntimeInstrumentor  # noqa: E402
+from eigenspan.instrument.qiskit import QiskitInstrumentor
+from eigenspan.instrument.qiskit_runtime import QiskitRuntimeInstrumentor
 
 BACKEND = FakeManilaV2()
 
@@ -103,7 +103,7 @@ BARE = transpile(ghz(measured=False), BACKEND, optimization_level=1)
         ("fake_manila", lambda: EstimatorV2(mode=BACKEND).run([(BARE, OBSERVABLE)], precision=0.3)),
         ("fake_manila", lambda: BackendSamplerV2(backend=BACKEND).run([PLACED], shots=20)),
         ("aer_simulator", lambda: AerSimulator().run(ghz(), shots=20)),
-        ("SamplerV2", lambda: AerSampler().run([ghz()], shots=20)),
+        ("aer_simulator", lambda: AerSampler().run([ghz()], shots=20)),
         ("basic_simulator", lambda: BasicSimulator().run(ghz(), shots=20)),
         ("StatevectorSampler", lambda: StatevectorSampler().run(iter([ghz()]), shots=20)),
         ("StatevectorEstimator", lambda: StatevectorEstimator().run([(ghz(measured=False), SparsePauliOp("ZZZ"))])),
@@ -119,7 +119,9 @@ def test_every_way_to_run_is_one_execution(spans: Recorder, name: str, run: Any)
 def test_transpiling_is_one_span(spans: Recorder) -> None:
     transpile(ghz(), BACKEND, optimization_level=2, seed_transpiler=1)
     assert spans.tree() == ["transpile INTERNAL"]
-    assert stable(spans.spans[0])["quantum.circuit.two_qubit_gate_count"] == 2
+    facts = stable(spans.spans[0])
+    assert facts["quantum.circuit.two_qubit_gate_count"] == 2
+    assert facts["quantum.transpiler.optimization_level"] == 2
 
 
 def test_a_circuit_too_wide_fails_in_the_transpiler(spans: Recorder) -> None:
@@ -173,21 +175,21 @@ def test_suppression_is_honoured(spans: Recorder) -> None:
 
 
 def test_a_job_can_still_be_pickled(spans: Recorder) -> None:
-    import pickle  # noqa: PLC0415
+    import pickle
 
     job = StatevectorSampler().run([ghz()], shots=10)
     job.result()
     state = job.__getstate__()
-    assert pickle.loads(pickle.dumps(state["_eigenspan"]))  # noqa: S301
+    assert pickle.loads(pickle.dumps(state["_eigenspan"]))
     assert getattr(state["_function"], "__name__", "") == "_run"
     assert spans.named("execute StatevectorSampler")
 
 
 def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
-    from qiskit.primitives.primitive_job import PrimitiveJob  # noqa: PLC0415
-    from qiskit.providers import BackendV2, JobV1  # noqa: PLC0415
-    from qiskit_aer.jobs.aerjob import AerJob  # noqa: PLC0415
-    from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2  # noqa: PLC0415
+    from qiskit.primitives.primitive_job import PrimitiveJob
+    from qiskit.providers import BackendV2, JobV1
+    from qiskit_aer.jobs.aerjob import AerJob
+    from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
     owners = (PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2)
     before = [dict(vars(owner)) for owner in owners]

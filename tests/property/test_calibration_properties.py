@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import msgspec
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from eigenspan.calibration import (
     AsOfIndex,
     Operation,
@@ -24,8 +27,6 @@ from eigenspan.calibration.asof import KINDS, Observed
 from eigenspan.calibration.importers import build
 from eigenspan.calibration.snapshot import Backend, Column, Gate, Qubits, from_json, to_json, version_of
 from eigenspan.calibration.summary import median
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ESP = names.CIRCUIT_SUCCESS_PROBABILITY
 coherence = st.none() | st.floats(1e-8, 1e-2)
@@ -254,6 +255,6 @@ def test_columns_answer_as_rows_do_whatever_the_order_of_arrival(
         assert match.snapshot == (index.summaries[row] if row >= 0 else None)
     for name in ("x", "ibm_y", "fake_x"):
         timeline = index.timeline("ibm", name)
-        for before, after in zip(timeline, timeline[1:], strict=False):
+        for before, after in pairwise(timeline):
             assert before.valid_to_ns == after.valid_from_ns > before.valid_from_ns
             assert before.version != after.version

@@ -83,13 +83,11 @@ mod eigenspan_kernel {
         trace_state: Option<PyBackedStr>,
     }
 
-    /// A number outside of every payload is a wrong value, not an overflow.
+    /// A number that no payload has room for stands for a place where no span is, as any other wrong number does.
     fn place(number: &Bound<'_, PyAny>) -> PyResult<usize> {
-        number.extract().map_err(|error: PyErr| {
-            if error.is_instance_of::<PyOverflowError>(number.py()) {
-                return PyValueError::new_err(format!("no span at {number}"));
-            }
-            error
+        number.extract().or_else(|error: PyErr| match error.is_instance_of::<PyOverflowError>(number.py()) {
+            true => Ok(usize::MAX),
+            false => Err(error),
         })
     }
 

@@ -12,7 +12,7 @@ __all__ = ["__version__", "setup", "shutdown", "stage", "workflow"]
 def __getattr__(name: str) -> Any:
     """The SDK's functions, imported when first used: the package itself costs nothing to import."""
     if name in ("setup", "shutdown", "stage", "workflow"):
-        from eigenspan import sdk  # noqa: PLC0415
+        from eigenspan import sdk
 
         return getattr(sdk, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

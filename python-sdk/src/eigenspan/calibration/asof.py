@@ -169,7 +169,7 @@ class AsOfIndex:
     def match(
         self, provider: str | None, backend: str | None, t_exec_ns: int | None, calibration_id: str | None = None
     ) -> Match:
-        """The snapshot in force on `backend` at `t_exec_ns` (None or <= 0: unknown).
+        """The snapshot in force on `backend` at `t_exec_ns` (None, <= 0 or beyond 63 bits: unknown).
 
         An id names a snapshot of that backend or, without a backend, the only content stored under it.
         """
@@ -183,7 +183,7 @@ class AsOfIndex:
         if code < 0:
             why = "several providers have" if code == AMBIGUOUS else "no snapshot of"
             return Match(None, "none", f"{unknown_id}{why} {provider or 'any provider'}/{backend or '?'}")
-        if t_exec_ns is None or t_exec_ns <= 0:
+        if t_exec_ns is None or not 0 < t_exec_ns < 2**63:
             return Match(None, "none", f"{unknown_id}the execution time is unknown")
         times, rows = self._rows[code]
         at = bisect_right(times, t_exec_ns) - 1
@@ -220,6 +220,8 @@ class AsOfIndex:
         code = np.asarray(codes, dtype=np.int64)
         t = np.asarray(t_exec_ns, dtype=np.int64)
         row = np.full(code.shape, UNKNOWN, dtype=np.int32)
+        if not code.size:
+            return Matches(row, np.zeros(0, dtype=np.uint8))
         order = np.argsort(code.astype(np.int16 if len(self._rows) < 2**15 else np.int64), kind="stable")
         present, starts = np.unique(code[order], return_index=True)
         for series, members in zip(present, np.split(order, starts[1:]), strict=True):

@@ -17,7 +17,7 @@ import msgspec
 from eigenspan.calibration import names
 from eigenspan.calibration.attributes import Attributes
 from eigenspan.calibration.backends import qubit_label
-from eigenspan.calibration.importers.build import VIRTUAL
+from eigenspan.calibration.gates import VIRTUAL
 from eigenspan.calibration.snapshot import Gate, Snapshot
 from eigenspan.calibration.summary import (
     Summary,

@@ -7,6 +7,7 @@ bad qubit. Bad but possible values (a stuck readout, T2 over twice T1) are kept 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
@@ -28,6 +29,7 @@ STD: Final[Range] = (0.0, 1e6)
 EARLIEST_NS: Final = instants.parse("2000-01-01T00:00:00Z")
 LATEST_NS: Final = instants.parse("2200-01-01T00:00:00Z")
 MAX_QUBITS: Final = 1_000_000
+PROVIDER: Final = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
 def check(snapshot: Snapshot) -> None:
@@ -48,6 +50,8 @@ class _Checker:
         backend = self.snapshot.backend
         if not backend.name or not backend.provider:
             self.fail("its backend or provider has no name", "give a name")
+        if not PROVIDER.fullmatch(backend.provider):
+            self.fail(f"its provider is {backend.provider!r}", "write it in lower case, as in ibm")
         if not 1 <= backend.num_qubits <= MAX_QUBITS:
             self.fail(f"it claims {backend.num_qubits} qubits")
         self.instants("valid_from", [self.snapshot.snapshot.valid_from])
@@ -140,5 +144,7 @@ class _Checker:
                 ns = instants.parse(text)
             except ValueError as error:
                 raise CalibrationError(self.who, f"{name}: {error}", "write RFC 3339 with an offset") from error
+            if instants.format_ns(ns) != text:
+                self.fail(f"{name} is written {text}", f"write {instants.format_ns(ns)}")
             if not EARLIEST_NS <= ns <= LATEST_NS:
                 self.fail(f"{name} is dated {text}", "check the clock or the unit of the epoch")

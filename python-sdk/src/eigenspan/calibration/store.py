@@ -31,6 +31,7 @@ from eigenspan.calibration.summary import Summary, summarise
 Stored = Literal["new", "restamped", "known"]
 FORMAT: Final = 1
 DOCUMENTS_IN_MEMORY: Final = 32
+FULL_VERSION: Final = len("sha256:") + 64
 
 _TABLES: Final = """
 CREATE TABLE documents (version TEXT PRIMARY KEY, provider TEXT NOT NULL, backend TEXT NOT NULL, body BLOB NOT NULL,
@@ -87,6 +88,7 @@ class CalibrationStore:
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
 
     def close(self) -> None:
+        """Close the file; the index and documents already handed out stay usable."""
         with self._lock:
             self._db.close()
 
@@ -173,6 +175,7 @@ class CalibrationStore:
         return row[0] if row else None
 
     def remember_source(self, key: str, version: str) -> None:
+        """Let `known_source` answer `version` for this key."""
         with self.batch():
             self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (key, version))
 
@@ -210,9 +213,22 @@ class CalibrationStore:
         rows = self._db.execute("SELECT provider, alias, backend FROM aliases")
         return {(provider, alias): backend for provider, alias, backend in rows}
 
+    def _full_version(self, prefix: str) -> str:
+        found = self._db.execute(
+            "SELECT version FROM documents WHERE version >= ? AND version < ? LIMIT 2", (prefix, prefix + "g")
+        ).fetchall()
+        if len(found) != 1:
+            raise KeyError(prefix)
+        return str(found[0][0])
+
     def document(self, version: str) -> Snapshot:
-        """The whole document with this content version, as first stored; KeyError if there is none."""
+        """The whole document with this content version, as first stored; KeyError if there is none.
+
+        A version may be abbreviated, as on spans, while it names one document.
+        """
         with self._lock:
+            if len(version) < FULL_VERSION:
+                version = self._full_version(version)
             if (cached := self._documents.get(version)) is not None:
                 self._documents.move_to_end(version)
                 return cached

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from eigenspan.calibration import instants
-from eigenspan.calibration.importers.ibm import NON_GATES
+from eigenspan.calibration.gates import NON_GATES
 from eigenspan.calibration.snapshot import Gate, Instants, Snapshot
 
 # The gate whose error stands for "the" single-qubit error: IBM's physical half turn, others' general pulse.

@@ -15,29 +15,23 @@ from eigenspan.calibration.attributes import backend_attributes
 from eigenspan.calibration.backends import qubit_label
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.calibration.importers.detect import Hints
+from eigenspan.collector.settings import Service
 
 STORE_FILE = "calibration.db"
 
 
-class Instant(click.ParamType[int]):
+def _instant(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
     """An RFC 3339 instant with an offset, as nanoseconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return instants.parse(str(value))
-        except ValueError as error:
-            self.fail(f"{error}; write for example 2025-02-26T20:26:08Z", param, ctx)
+    try:
+        return None if value is None else instants.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write for example 2025-02-26T20:26:08Z") from error
 
 
 _data = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    envvar="EIGENSPAN_DATA",
-    default=Path("eigenspan-data"),
+    default=Service().data,
     show_default=True,
     help="The collector's data directory.",
 )
@@ -46,13 +40,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 def _open(data: Path) -> CalibrationStore:
     try:
-        return CalibrationStore(data / STORE_FILE)
+        return CalibrationStore(data.expanduser() / STORE_FILE)
     except (OSError, CalibrationError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def _open_existing(data: Path) -> CalibrationStore:
-    if not (data / STORE_FILE).is_file():
+    if not (data.expanduser() / STORE_FILE).is_file():
         raise click.ClickException(
             f"no calibrations in {data}; import some with `eigenspan calibration import` or give --data"
         )
@@ -67,7 +61,12 @@ def calibration() -> None:
 @calibration.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--backend", help="The backend's name, for documents that do not carry it (Google metrics).")
-@click.option("--valid-from", type=Instant(), help="When it was taken, for documents that do not say (Google metrics).")
+@click.option(
+    "--valid-from",
+    metavar="TIME",
+    callback=_instant,
+    help="When it was taken, for documents that do not say (Google metrics).",
+)
 @_data
 def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | None, data: Path) -> None:
     """Import calibration documents; the format is detected, .gz is unpacked.
@@ -129,7 +128,7 @@ def list_(*, as_json: bool, data: Path) -> None:
 @calibration.command("show")
 @click.argument("backend")
 @click.option("--provider", help="The provider, when several have a backend of this name.")
-@click.option("--at", type=Instant(), help="When the job executed (default: now).")
+@click.option("--at", metavar="TIME", callback=_instant, help="When the job executed (default: now).")
 @click.option("--qubits", help="Comma-separated qubits to look at, such as 0,1,2 or 4_1,4_2.")
 @_as_json
 @_data

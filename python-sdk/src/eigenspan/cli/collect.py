@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def collect(
     Without a configuration: listens on localhost (4317 and 4318), keeps every error trace and 10 % of the rest, and
     shows them at http://127.0.0.1:8080.
     """
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # batches are small: threads would only cost
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = settings_from(config_file, data, exports, overrides)
     try:

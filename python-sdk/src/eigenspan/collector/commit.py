@@ -80,10 +80,12 @@ def _committed(logged: Sequence[Logged], traces: Sequence[Logged], spans: pl.Dat
     position = np.array([entry.position for entry in traces], dtype=np.uint64)
     log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
     tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
-    spans = spans.with_columns(
-        pl.Series("position", position[payload], dtype=pl.UInt64),
-        pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
-        tenant.gather(spans["payload"]),
+    spans = spans.hstack(
+        [
+            pl.Series("position", position[payload], dtype=pl.UInt64),
+            pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
+            tenant.gather(spans["payload"]),
+        ]
     )
     others = tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces")
     return Committed(

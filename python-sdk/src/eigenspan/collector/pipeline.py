@@ -97,7 +97,7 @@ class Pipeline:
         """Take up the log again: what was decided is known, what was not is open as it was."""
         self._handled = checkpoint.through if checkpoint else 0
         for batch in committed:
-            self._take_in(batch)
+            self._take_in([batch])
 
     def tick(self, log_ns: int, wall_ns: int) -> int:
         """One turn: what is on disk becomes columns, columns become decisions, decisions become rows to send.
@@ -106,8 +106,7 @@ class Pipeline:
         by a later call, and the door stays shut until it is.
         """
         turn = self._turn
-        for batch in self.receiver.committed():
-            self._take_in(batch)
+        self._take_in(self.receiver.committed())
         due = self.traces.due(log_ns)
         if due is not None:
             try:
@@ -124,19 +123,22 @@ class Pipeline:
         self._admit()
         return len(turn.items)
 
-    def _take_in(self, batch: Committed) -> None:
-        for position, signal, tenant in batch.others:
-            if position > self._handled:
-                self._turn.items.append((signal, Item(tenant, b"", position=position)))
-                if not self.exporters[signal]:
-                    self.counts[f"not_exported_{signal}"] += 1
-        if not batch.spans.is_empty():
-            spans = classify(batch.spans)
-            self.metrics.count(spans)
-            late = self.traces.add(spans)
-            if late is not None and not late.spans.is_empty():
-                self._follow(late)
-        self.traces.position = max(self.traces.position, batch.through)
+    def _take_in(self, batches: Sequence[Committed]) -> None:
+        """What became durable: other signals go straight on, spans are counted and join their traces."""
+        if not batches:
+            return
+        for batch in batches:
+            for position, signal, tenant in batch.others:
+                if position > self._handled:
+                    self._turn.items.append((signal, Item(tenant, b"", position=position)))
+                    if not self.exporters[signal]:
+                        self.counts[f"not_exported_{signal}"] += 1
+        spans = classify(pl.concat([batch.spans for batch in batches]))
+        self.metrics.count(spans)
+        late = self.traces.add(spans)
+        if late is not None and not late.spans.is_empty():
+            self._follow(late)
+        self.traces.position = max(self.traces.position, batches[-1].through)
 
     def _follow(self, late: Late) -> None:
         """Late spans of a kept trace follow it; those of a dropped one are counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ SIZES = {"small": (2, 1), "medium": (4, 2), "deep": (3, 8)}
 
 def cirq_circuit(family: str, qubits: Sequence[cirq.Qid], layers: int, random: Random) -> cirq.Circuit:
     """A circuit of the family on a path of neighbouring qubits."""
-    import cirq  # noqa: PLC0415
+    import cirq
 
     circuit = cirq.Circuit()
-    pairs = list(zip(qubits, qubits[1:], strict=False))
+    pairs = list(pairwise(qubits))
     if family == "ghz":
         circuit.append(cirq.H(qubits[0]))
         for _ in range(layers * 2 - 1):
@@ -42,10 +43,10 @@ def cirq_circuit(family: str, qubits: Sequence[cirq.Qid], layers: int, random: R
 
 def qiskit_circuit(family: str, size: int, layers: int, random: Random) -> QuantumCircuit:
     """A circuit of the family on a line of qubits."""
-    from qiskit.circuit import QuantumCircuit  # noqa: PLC0415
+    from qiskit.circuit import QuantumCircuit
 
     circuit = QuantumCircuit(size, name=family)
-    pairs = list(zip(range(size), range(1, size), strict=False))
+    pairs = list(pairwise(range(size)))
     if family == "ghz":
         circuit.h(0)
         for _ in range(layers * 2 - 1):

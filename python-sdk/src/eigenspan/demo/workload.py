@@ -1,3 +1,4 @@
+# ruff: noqa: S311 - the demo's circuits and ids are to be the same again for the same seed
 """Run real circuits through the instrumentors and send the spans to a collector.
 
     python -m eigenspan.demo.workload --endpoint http://127.0.0.1:4317 [--runs N] [--seed S] [--fast]
@@ -65,7 +66,7 @@ class Google:
     """Requests for one virtual processor."""
 
     def __init__(self, name: str, seed: int) -> None:
-        from cirq_google.engine import virtual_engine_factory  # noqa: PLC0415
+        from cirq_google.engine import virtual_engine_factory
 
         engine = virtual_engine_factory.create_default_noisy_quantum_virtual_machine(processor_id=name, seed=seed)
         self.name = name
@@ -85,7 +86,7 @@ class Google:
 
     def run(self, family: str, size: str, shots: int, random: Random) -> None:
         """Compile, submit, wait, look at the result."""
-        import cirq  # noqa: PLC0415
+        import cirq
 
         width, layers = SIZES[size]
         circuit = cirq_circuit(family, path_of(self.graph, width), layers, random)
@@ -95,14 +96,14 @@ class Google:
 
     def too_many_qubits(self) -> None:
         """A circuit wider than the device."""
-        import cirq  # noqa: PLC0415
+        import cirq
 
         qubits = cirq.GridQubit.rect(12, 12)
         self.processor.get_sampler().run(cirq.Circuit(cirq.X.on_each(*qubits), cirq.measure(*qubits, key="m")))
 
     def unsupported_gate(self) -> None:
         """A Toffoli gate, which the device does not have, not compiled away."""
-        import cirq  # noqa: PLC0415
+        import cirq
 
         qubits = path_of(self.graph, 3)
         self.processor.get_sampler().run(cirq.Circuit(cirq.CCX(*qubits), cirq.measure(*qubits, key="m")))
@@ -112,7 +113,7 @@ class Ibm:
     """Requests for one fake backend in local mode."""
 
     def __init__(self, kind: str, seed: int) -> None:
-        from qiskit_ibm_runtime import fake_provider  # noqa: PLC0415
+        from qiskit_ibm_runtime import fake_provider
 
         self.backend = getattr(fake_provider, kind)()
         self.name = str(self.backend.name)
@@ -150,13 +151,13 @@ class Ibm:
                 self.late.pop().result()
 
     def _compiled(self, family: str, width: int, layers: int, random: Random) -> Any:
-        from qiskit import transpile  # noqa: PLC0415
+        from qiskit import transpile
 
         circuit = qiskit_circuit(family, width, layers, random)
         return transpile(circuit, self.backend, optimization_level=1, seed_transpiler=self.seed)
 
     def _sampler(self) -> Any:
-        from qiskit_ibm_runtime import SamplerV2  # noqa: PLC0415
+        from qiskit_ibm_runtime import SamplerV2
 
         return SamplerV2(mode=self.backend, options={"simulator": {"seed_simulator": self.seed}})
 
@@ -169,10 +170,11 @@ def _summarise(counts: dict[str, int], shots: int) -> None:
 
 def requests(googles: Sequence[Google], ibms: Sequence[Ibm], runs: int, random: Random, *, fast: bool) -> Iterator[Request]:
     """What to run, in order: each run has every family on every backend, then failures: all of them once, then some."""
+    backends: list[Google | Ibm] = [*googles, *ibms]
     sizes = ("small",) if fast else tuple(SIZES)
     for turn in range(runs):
         for i, family in enumerate(FAMILIES):
-            for j, backend in enumerate([*googles, *ibms]):
+            for j, backend in enumerate(backends):
                 shots = random.choice((10, 20, 40)) if isinstance(backend, Google) else random.choice((100, 500, 1000))
                 size = sizes[(i + j) % len(sizes)]
 
@@ -181,7 +183,7 @@ def requests(googles: Sequence[Google], ibms: Sequence[Ibm], runs: int, random: 
 
                 yield Request(f"{family}-{size}", family, backend.name, run)
         google, ibm = random.choice(googles), random.choice(ibms)
-        wide = next((b for b in ibms if b.backend.num_qubits >= 5), ibm)  # noqa: PLR2004
+        wide = next((b for b in ibms if b.backend.num_qubits >= 5), ibm)
         failing = [
             Request("wide-ghz", "ghz", google.name, google.too_many_qubits, "too_many_qubits"),
             Request("toffoli", "arithmetic", google.name, google.unsupported_gate, "unsupported_gate"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Instrumentor(BaseInstrumentor):
+class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """An instrumentor that patches when told to and puts everything back when told to.
 
     `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used.
@@ -32,7 +32,7 @@ class Instrumentor(BaseInstrumentor):
         telemetry = Telemetry(self.scope, kwargs.get("tracer_provider"), kwargs.get("meter_provider"))
         self.patch(self._patcher, telemetry)
 
-    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002
+    def _uninstrument(self, **kwargs: Any) -> None:
         if self._patcher is not None:
             self._patcher.restore()
             self._patcher = None

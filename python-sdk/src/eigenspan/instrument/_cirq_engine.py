@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is to be remembered about other people's objects is left on them
 """Processors of Cirq-Google and their jobs, real and simulated.
 
 A processor's run is a submit span. The first time that somebody asks a job for its results there is a result span. A simulated job
@@ -21,6 +22,8 @@ from eigenspan.semconv import spans as s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from opentelemetry.context import Context
 
     from eigenspan.instrument._patch import Function, Patcher
 
@@ -92,9 +95,10 @@ class Engine:
         original(job, *args, **kwargs)
 
     def execute(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
-        here = otel.get_current()
+        here: Context = otel.get_current()
         if not trace.get_current_span(here).get_span_context().is_valid:
-            here = getattr(job, "_eigenspan_context", here)
+            kept: Context | None = getattr(job, "_eigenspan_context", None)
+            here = here if kept is None else kept
         with under(here):
             if not enabled() or getattr(job, "_eigenspan_executed", False):
                 return original(job, *args, **kwargs)

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is to be remembered about other people's objects is left on them
 """Duet steps all its tasks in one context, so a span made current in one task would be current in the others.
 
 Each task gets a copy of the context in which it was made, and is stepped in it.
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def separate_tasks(patcher: Patcher) -> None:
     """Give every Duet task a context of its own."""
     try:
-        from duet.impl import Task  # noqa: PLC0415
+        from duet.impl import Task
     except ImportError:
         return
 

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is to be remembered about other people's objects is left on them
 """Replacing methods of other people's classes, and putting every one back.
 
 A subclass that overrides a method never reaches a wrapper on its base, so a method is wrapped in the `__dict__` of each class
@@ -47,9 +48,9 @@ class Patcher:
         own = base.__dict__.get("__init_subclass__", _MISSING)
         inherited = base.__init_subclass__
 
-        def init_subclass(cls: type, **kwargs: Any) -> None:
+        def init_subclass(cls: type, /, **kwargs: Any) -> None:
             if own is _MISSING:
-                super(base, cls).__init_subclass__(**kwargs)
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
             else:
                 own.__func__(cls, **kwargs)
             patch(cls)
@@ -100,7 +101,7 @@ class Patcher:
 
 def _subclasses(base: type) -> list[type]:
     found: dict[type, None] = {}
-    waiting = list(type.__subclasses__(base))
+    waiting: list[type] = list(type.__subclasses__(base))
     while waiting:
         owner = waiting.pop()
         if owner not in found:

@@ -108,5 +108,5 @@ def shots_of(shots: Any, pubs: Iterable[Any], options: Any) -> dict[str, Any]:
 
 def _pub_shots(pub: Any) -> Any:
     if isinstance(pub, tuple):
-        return pub[2] if len(pub) > 2 else None  # noqa: PLR2004
+        return pub[2] if len(pub) > 2 else None
     return getattr(pub, "shots", None)

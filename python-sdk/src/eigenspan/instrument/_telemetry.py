@@ -51,7 +51,12 @@ class Telemetry:
         self._durations = meter.create_histogram(duration.name, duration.unit, duration.brief)
 
     def start(
-        self, kind: s.SpanType, target: str, attributes: Attributes, link: SpanContext | None = None
+        self,
+        kind: s.SpanType,
+        target: str,
+        attributes: Attributes,
+        link: SpanContext | None = None,
+        start_ns: int | None = None,
     ) -> Operation:
         """A span of the type, named `operation target`, not yet current."""
         word = kind.type.rsplit(".", 1)[1]
@@ -61,6 +66,7 @@ class Telemetry:
             kind=_KINDS[kind.kind],
             attributes={s.SPAN_TYPE: kind.type, **named, **attributes},
             links=[Link(link)] if link and link.is_valid else None,
+            start_time=start_ns,
             record_exception=False,
             set_status_on_exception=False,
         )
@@ -163,7 +169,7 @@ def enabled() -> bool:
 
 def silent(context: Context | None = None) -> Context:
     """A context below which nothing makes a span of its own."""
-    return otel.set_value(_EXECUTING, True, context)  # noqa: FBT003
+    return otel.set_value(_EXECUTING, True, context)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class _Hooks:
 
     async def batch(self, original: Function, sampler: Any, args: Arguments, kwargs: Keywords) -> Any:
         programs = args[0] if args else kwargs.get("programs", ())
-        if not enabled() or len(programs) < 2:  # noqa: PLR2004
+        if not enabled() or len(programs) < 2:
             return await original(sampler, *args, **kwargs)
         attributes, target = _identity(sampler)
         with self.telemetry.span(s.BATCH, target, {**attributes, q.QUANTUM_CIRCUIT_COUNT: len(programs)}):
@@ -128,13 +128,13 @@ class _Hooks:
 
 
 def _transformer_api() -> Any:
-    from cirq.transformers import transformer_api  # noqa: PLC0415
+    from cirq.transformers import transformer_api
 
     return transformer_api
 
 
 def _transformer(args: Arguments) -> str:
-    return str(args[2]) if len(args) > 2 else "transformer"  # noqa: PLR2004
+    return str(args[2]) if len(args) > 2 else "transformer"
 
 
 def _hands_over_to_a_processor(owner: type) -> bool:
@@ -155,7 +155,7 @@ def _identity(sampler: Any) -> tuple[dict[str, Any], str]:
 
 
 def _shots(args: Arguments, kwargs: Keywords) -> dict[str, Any]:
-    shots = kwargs.get("repetitions", args[2] if len(args) > 2 else None)  # noqa: PLR2004
+    shots = kwargs.get("repetitions", args[2] if len(args) > 2 else None)
     return {q.QUANTUM_JOB_SHOTS: shots} if isinstance(shots, int) else {}
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is to be remembered about other people's objects is left on them
 """Qiskit: pass managers, backends, primitives V2, and the jobs that they give back.
 
 A run gives back a job at once and goes on in a thread. Its execute span begins with the call and ends when the job has ended;
@@ -6,6 +7,9 @@ waiting for the job is a result span that links to it.
 
 from __future__ import annotations
 
+import importlib
+import sys
+import time
 from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +23,7 @@ from qiskit.transpiler import PassManager
 
 from eigenspan.instrument._base import Instrumentor, when_imported
 from eigenspan.instrument._qiskit_facts import backend_facts, circuit_facts, circuits_of, shots_of
-from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, under
+from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, silent, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from eigenspan.instrument._patch import Function, Patcher
 
+_PRESETS = "qiskit.transpiler.preset_passmanagers.generate_preset_pass_manager"
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 
@@ -45,6 +50,10 @@ class QiskitInstrumentor(Instrumentor):
         """Wrap pass managers, backends, primitives and jobs, and carry the context into their threads."""
         hooks = _Hooks(telemetry)
         patcher.family(PassManager, {"run": hooks.transpile})
+        patcher.function(_module("qiskit.compiler.transpiler"), "_check_circuits_coupling_map", hooks.check)
+        patcher.function(_module("qiskit.circuit._add_control"), "_unroll_gate", _silently)
+        for level in range(4):
+            patcher.function(_module(_PRESETS), f"level_{level}_pass_manager", partial(_mark_level, level))
         patcher.family(BackendV2, {"run": hooks.run_backend})
         patcher.family(BaseSamplerV2, {"run": partial(hooks.run_primitive, q.QuantumPrimitiveName.SAMPLER)})
         patcher.family(BaseEstimatorV2, {"run": partial(hooks.run_primitive, q.QuantumPrimitiveName.ESTIMATOR)})
@@ -66,11 +75,26 @@ class _Hooks:
     def transpile(self, original: Function, manager: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
             return original(manager, *args, **kwargs)
-        with self.telemetry.span(s.TRANSPILE, "", {}, mark=True) as operation:
+        level = getattr(manager, "_eigenspan_level", None)
+        known = {} if level is None else {q.QUANTUM_TRANSPILER_OPTIMIZATION_LEVEL: level}
+        with self.telemetry.span(s.TRANSPILE, "", known, mark=True) as operation:
             circuits = original(manager, *args, **kwargs)
             if operation.recording:
                 operation.set(circuit_facts(circuits_of(circuits)))
             return circuits
+
+    def check(self, original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
+        """`transpile` looks at the width of circuits before there is a pass manager: a refusal is a span of its own."""
+        begun = time.time_ns()
+        try:
+            return original(None, *args, **kwargs)
+        except Exception as error:
+            if enabled():
+                operation = self.telemetry.start(s.TRANSPILE, "", {}, start_ns=begun)
+                if operation.recording:
+                    operation.set(circuit_facts(circuits_of(args[0] if args else ())))
+                operation.end(error)
+            raise
 
     def run_backend(self, original: Function, backend: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
@@ -107,7 +131,7 @@ class _Hooks:
             operation.end(error)
             raise
         _remember(job, operation, attributes)
-        future = getattr(job, "_future", None)
+        future: Any = getattr(job, "_future", None)
         if remote or not hasattr(future, "add_done_callback"):
             operation.end()
         else:
@@ -116,7 +140,8 @@ class _Hooks:
         return job
 
     def result(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
-        attributes, link, seen = getattr(job, "_eigenspan", ({}, None, True))
+        nothing: tuple[dict[str, Any], Any, bool] = ({}, None, True)
+        attributes, link, seen = getattr(job, "_eigenspan", nothing)
         try:
             if seen or not enabled():
                 return original(job, *args, **kwargs)
@@ -133,6 +158,27 @@ class _Hooks:
         if operation is not None and job._future is not None and job._future.done():
             del self._running[job]
             _ended(operation, job._future)
+
+
+def _module(name: str) -> Any:
+    """A module of Qiskit, or None in versions that have none of that name. Some are hidden behind a function of their name."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return None
+    return sys.modules[name]
+
+
+def _silently(original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """Making a controlled gate runs a pass manager, which is not a circuit of the user's being transpiled."""
+    with under(silent()):
+        return original(None, *args, **kwargs)
+
+
+def _mark_level(level: int, original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    manager = original(None, *args, **kwargs)
+    manager._eigenspan_level = level
+    return manager
 
 
 def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is to be remembered about other people's objects is left on them
 """Qiskit IBM Runtime: jobs on the service.
 
 Its primitives and fake backends are subclasses of Qiskit's own and have their spans from `eigenspan.instrument.qiskit`, which this

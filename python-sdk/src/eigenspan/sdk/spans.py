@@ -9,6 +9,7 @@ from opentelemetry import baggage, trace
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from eigenspan.sdk.configure import provider_in_use
 from eigenspan.sdk.request import CARRIED
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
@@ -21,7 +22,7 @@ Attributes = Mapping[str, Value]
 @contextmanager
 def span(kind: s.SpanType, name: str, attributes: Attributes | None = None) -> Iterator[trace.Span]:
     """A current span of a type of the schema; an exception that leaves the block makes it an error."""
-    tracer = trace.get_tracer("eigenspan.sdk", schema_url=SCHEMA_URL)
+    tracer = trace.get_tracer("eigenspan.sdk", tracer_provider=provider_in_use(), schema_url=SCHEMA_URL)
     with tracer.start_as_current_span(
         name,
         kind=SpanKind[kind.kind.upper()],

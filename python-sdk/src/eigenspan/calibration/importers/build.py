@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from eigenspan import __version__
 from eigenspan.calibration import plausible
 from eigenspan.calibration.errors import CalibrationError
@@ -20,7 +22,6 @@ from eigenspan.calibration.snapshot import (
     Qubits,
     Snapshot,
     Validity,
-    canonical_json,
     significant,
     version_of,
 )
@@ -41,9 +42,6 @@ TIME_UNITS: Final = {
 }
 FREQUENCY_UNITS: Final = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 FRACTION_UNITS: Final = {"": 1.0}
-
-# Gates that only change the frame of later pulses: no error, no duration, nothing to measure.
-VIRTUAL: Final = frozenset({"rz", "p", "u1", "z", "s", "sdg", "t", "tdg"})
 
 
 def scaled(value: float, unit: str, units: dict[str, float], who: str, what: str) -> float:
@@ -94,7 +92,7 @@ def provenance(source: str, raw: Sequence[bytes], converter: str) -> Provenance:
 
 def object_provenance(source: str, document: Any, converter: str) -> Provenance:
     """Provenance of a live object: the hash of what was read from it."""
-    return provenance(source, [canonical_json(document)], converter)
+    return provenance(source, [msgspec.json.encode(document, order="sorted")], converter)
 
 
 def finish(

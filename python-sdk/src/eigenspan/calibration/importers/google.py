@@ -31,12 +31,15 @@ _SPEC_TO_GATE: Final = {"phased_xz": "phxz", "syc": "syc", "sqrt_iswap": "sqrt_i
 
 
 class MetricValue(msgspec.Struct, rename="camel"):
+    """One value in the protobuf oneof; text and 64-bit integers arrive as strings."""
+
     double_val: float | None = None
     float_val: float | None = None
     int64_val: int | str | None = None
     int32_val: int | None = None
 
     def number(self) -> float | None:
+        """The value, if it is a number."""
         for value in (self.double_val, self.float_val, self.int64_val, self.int32_val):
             if value is not None:
                 return float(value)
@@ -44,6 +47,8 @@ class MetricValue(msgspec.Struct, rename="camel"):
 
 
 class Metric(msgspec.Struct):
+    """One metric on one target; only the first value counts, as in Cirq."""
+
     name: str
     values: list[MetricValue]
     targets: list[str] = []

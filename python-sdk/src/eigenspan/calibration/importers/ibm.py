@@ -16,6 +16,7 @@ import msgspec
 from eigenspan.calibration import instants
 from eigenspan.calibration.backends import IBM_EDITED, series_of
 from eigenspan.calibration.errors import CalibrationError
+from eigenspan.calibration.gates import NON_GATES, VIRTUAL
 from eigenspan.calibration.importers import build
 from eigenspan.calibration.snapshot import (
     Backend,
@@ -30,8 +31,6 @@ from eigenspan.calibration.snapshot import (
 )
 
 CONVERTER: Final = "ibm/1"
-# Not gates: they have no gate error of their own meaning, and never stand for "the" single-qubit error.
-NON_GATES: Final = frozenset({"reset", "reset_2", "measure", "measure_2", "delay"})
 _CLOPS: Final = ("clops", "clops_v", "clops_h")
 
 
@@ -45,12 +44,16 @@ class Value(msgspec.Struct):
 
 
 class GateEntry(msgspec.Struct):
+    """One gate on one site."""
+
     qubits: list[int]
     gate: str
     parameters: list[Value]
 
 
 class QubitList(msgspec.Struct):
+    """The qubits of a benchmark chain."""
+
     name: str
     qubits: list[int]
 
@@ -266,7 +269,7 @@ def _site(entry: GateEntry, who: str) -> _Site:
                 site.flags = ["error_sentinel"]
                 continue
             site.error = build.scaled(value.value, value.unit, build.FRACTION_UNITS, who, what)
-            if not (entry.gate in build.VIRTUAL and site.error == 0):
+            if not (entry.gate in VIRTUAL and site.error == 0):
                 site.measured_at = _instant(value.date, who, what)
     return site
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from eigenspan.calibration import instants
+from eigenspan.calibration.gates import NON_GATES
 from eigenspan.calibration.importers import build
-from eigenspan.calibration.importers.ibm import NON_GATES
 from eigenspan.calibration.snapshot import Backend, Gate, Qubits, Snapshot, significant
 
 CONVERTER: Final = "qiskit-target/1"

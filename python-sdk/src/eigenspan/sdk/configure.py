@@ -50,13 +50,14 @@ class Setup:
 
 
 _current: Setup | None = None
+_installed: TracerProvider | None = None  # the one made the global one, which OpenTelemetry allows only once
 
 
 def setup(
     service_name: str | None = None,
     endpoint: str | None = None,
     protocol: Protocol | None = None,
-    instrument: bool | Iterable[str] = True,  # noqa: FBT001, FBT002
+    instrument: bool | Iterable[str] = True,
     *,
     resource_attributes: Mapping[str, str] | None = None,
     processors: Iterable[SpanProcessor] | None = None,
@@ -67,21 +68,28 @@ def setup(
     exporter. A tracer provider that the program has set itself is kept, and only the libraries are instrumented. A second
     call gives back what the first made.
     """
-    global _current  # noqa: PLW0603
+    global _current, _installed  # noqa: PLW0603
     if _current is not None:
         _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
         return _current
     names = (LIBRARIES if instrument else ()) if isinstance(instrument, bool) else tuple(instrument)
     existing = trace.get_tracer_provider()
-    if isinstance(existing, TracerProvider) and not getattr(existing, "_eigenspan_closed", False):
+    if isinstance(existing, TracerProvider) and existing is not _installed:
         provider, owned = existing, False
     else:
         provider, owned = _provider(service_name, resource_attributes), True
         for processor in processors if processors is not None else _exporting(endpoint, protocol):
             provider.add_span_processor(processor)
-        trace.set_tracer_provider(provider)
+        if _installed is None:
+            trace.set_tracer_provider(provider)
+            _installed = provider
     _current = Setup(provider, Instruments(names, tracer_provider=provider), owned=owned)
     return _current
+
+
+def provider_in_use() -> TracerProvider | None:
+    """The tracer provider of the set-up in force; None leaves it to OpenTelemetry's global one."""
+    return _current.provider if _current is not None else None
 
 
 def shutdown() -> None:
@@ -94,7 +102,7 @@ def _provider(service_name: str | None, resource_attributes: Mapping[str, str] |
     own = dict(resource_attributes or {})
     if service_name:
         own["service.name"] = service_name
-    provider = TracerProvider(resource=Resource.create(own), id_generator=SystemIdGenerator())  # type: ignore[arg-type]
+    provider = TracerProvider(resource=Resource.create(own), id_generator=SystemIdGenerator())
     provider.add_span_processor(RequestAttributes())
     return provider
 
@@ -120,7 +128,7 @@ def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
         or "grpc"
     )
     if chosen == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
             OTLPSpanExporter as GrpcExporter,
         )
 
@@ -128,7 +136,7 @@ def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
             endpoint = f"http://{endpoint}"
         return GrpcExporter(endpoint=endpoint)
     if chosen == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
             OTLPSpanExporter as HttpExporter,
         )
 

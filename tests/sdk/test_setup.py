@@ -1,0 +1,169 @@
+"""Set-up: what it makes, what it leaves alone, and that it can be undone. Each case runs in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from eigenspan.sdk.ids import SystemIdGenerator
+
+SRC = Path(__file__).resolve().parents[2] / "python-sdk" / "src"
+
+
+def run(code: str, **env: str) -> str:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**clean, "PYTHONPATH": str(SRC), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_no_telemetry() -> None:
+    run("import eigenspan, sys; assert not [m for m in sys.modules if m.startswith(('opentelemetry', 'cirq', 'qiskit'))]")
+
+
+def test_setting_up_imports_no_quantum_library() -> None:
+    run(
+        """
+        import sys, eigenspan
+        eigenspan.setup("svc", processors=[])
+        assert not {"cirq", "qiskit", "qiskit_ibm_runtime"} & set(sys.modules)
+        """
+    )
+
+
+def test_a_library_imported_later_is_instrumented_and_put_back() -> None:
+    out = run(
+        """
+        import eigenspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        exporter = InMemorySpanExporter()
+        eigenspan.setup("svc", processors=[SimpleSpanProcessor(exporter)])
+        import cirq_google
+        import cirq
+        circuit = cirq.Circuit(cirq.measure(cirq.LineQubit(0)))
+        with eigenspan.workflow("w", version="2", correlation_id="c-1", tenant="t"):
+            cirq.Simulator().run(circuit)
+        execute, workflow = exporter.get_finished_spans()
+        print(execute.name, workflow.name, execute.resource.attributes["service.name"])
+        print(execute.attributes["quantum.request.correlation_id"], execute.attributes["quantum.workflow.version"])
+        assert execute.parent.span_id == workflow.context.span_id
+        eigenspan.shutdown()
+        exporter.clear()
+        cirq.Simulator().run(circuit)
+        assert not exporter.get_finished_spans()
+        """
+    )
+    assert out.splitlines() == ["execute Simulator workflow w svc", "c-1 2"]
+
+
+def test_names_choose_what_is_instrumented() -> None:
+    out = run(
+        """
+        import eigenspan
+        try:
+            eigenspan.setup(instrument=["quirk"], processors=[])
+        except ValueError as error:
+            print(error)
+        """
+    )
+    assert out.strip() == "cannot instrument 'quirk'; valid names are cirq, qiskit, qiskit_runtime"
+
+
+def exporters(endpoint: str | None = None, protocol: str | None = None, **env: str) -> str:
+    code = f"""
+    import importlib
+    module = importlib.import_module("eigenspan.sdk.configure")
+    for processor in module._exporting({endpoint!r}, {protocol!r}):
+        exporter = processor._batch_processor._exporter
+        print(type(exporter).__module__.split(".")[4] if "otlp" in type(exporter).__module__ else "console",
+              getattr(exporter, "_endpoint", ""))
+        processor.shutdown()
+    """
+    return run(code, **env).strip()
+
+
+def test_endpoint_and_protocol_are_arguments_then_variables_then_defaults() -> None:
+    assert exporters() == "grpc localhost:4317"
+    assert exporters("10.0.0.1:4317") == "grpc 10.0.0.1:4317"
+    assert exporters(OTEL_EXPORTER_OTLP_ENDPOINT="http://other:4317") == "grpc other:4317"
+    assert exporters("http://here:4317", OTEL_EXPORTER_OTLP_ENDPOINT="http://other:4317") == "grpc here:4317"
+    assert exporters("http://here:4318", "http/protobuf") == "http http://here:4318/v1/traces"
+    assert exporters(OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf").startswith("http http://localhost:4318")
+    assert exporters(OTEL_TRACES_EXPORTER="none") == ""
+
+
+def test_a_provider_that_the_program_set_is_kept() -> None:
+    run(
+        """
+        import eigenspan
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        mine = TracerProvider()
+        trace.set_tracer_provider(mine)
+        assert eigenspan.setup().provider is mine
+        eigenspan.shutdown()
+        """
+    )
+
+
+def test_setting_up_again_after_a_shutdown_works() -> None:
+    out = run(
+        """
+        import eigenspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        for turn in ("first", "second"):
+            exporter = InMemorySpanExporter()
+            eigenspan.setup(turn, processors=[SimpleSpanProcessor(exporter)], instrument=False)
+            with eigenspan.workflow("w"):
+                pass
+            print(*(span.resource.attributes["service.name"] for span in exporter.get_finished_spans()))
+            eigenspan.shutdown()
+        """
+    )
+    assert out.split() == ["first", "second"]
+
+
+def test_an_error_ends_the_workflow_span_with_its_type() -> None:
+    out = run(
+        """
+        import json, eigenspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        exporter = InMemorySpanExporter()
+        eigenspan.setup("svc", processors=[SimpleSpanProcessor(exporter)], instrument=False)
+        try:
+            with eigenspan.workflow("w"):
+                raise KeyError("k")
+        except KeyError:
+            pass
+        (span,) = exporter.get_finished_spans()
+        print(json.dumps([span.attributes["error.type"], span.status.status_code.name, span.attributes["otel.span.type"]]))
+        """
+    )
+    assert json.loads(out) == ["KeyError", "ERROR", "quantum.internal.workflow"]
+
+
+def test_ids_neither_follow_nor_change_the_state_of_random() -> None:
+    generator = SystemIdGenerator()
+    random.seed(42)
+    state = random.getstate()
+    first = (generator.generate_trace_id(), generator.generate_span_id())
+    assert random.getstate() == state
+    random.seed(42)
+    assert (generator.generate_trace_id(), generator.generate_span_id()) != first
+    assert 0 < first[0] < 1 << 128
+    assert 0 < first[1] < 1 << 64
