@@ -39,3 +39,12 @@ def parts_of(raw: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """The fields of several raw fields."""
     for part in raw:
         yield from fields(part)
+
+
+def submessages(data: bytes, number: int) -> Iterator[bytes]:
+    """The bodies of the length-delimited fields with this number."""
+    for found, raw in fields(data):
+        if found == number:
+            _, at = varint(raw, 0)
+            _, at = varint(raw, at)
+            yield raw[at:]

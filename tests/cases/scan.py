@@ -289,6 +289,7 @@ REFUSED = (
     bad_field("a varint over 64 bits", tag(6, 0) + _OVER_64_BITS, "over-long varint"),
     bad_field("an unknown varint over 64 bits", tag(99, 0) + _OVER_64_BITS, "over-long varint"),
     bad_field("an int over 64 bits", attribute("k", tag(3, 0) + _OVER_64_BITS), "over-long varint", 7),
+    bad_field("a negative int over 64 bits", attribute("k", tag(3, 0) + b"\xff" * 9 + b"\x03"), "over-long varint", 7),
     bad_field("a fixed64 that ends", tag(7, 1) + bytes(7), "truncated field"),
     bad_field("a fixed32 that ends", tag(16, 5) + bytes(3), "truncated field"),
     bad_field("an unknown fixed64 that ends", tag(99, 1), "truncated field"),

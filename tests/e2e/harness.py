@@ -15,8 +15,11 @@ from pathlib import Path
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 from eigenspan.collector.config import load
 from eigenspan.collector.service import Collector
+from tests.wire import submessages
 
 LOCAL = "127.0.0.1:0"
 
@@ -54,6 +57,17 @@ class Far:
                 for scope in resource.scope_spans:
                     for span in scope.spans:
                         yield resource, scope, span
+
+    def raw_spans(self) -> dict[tuple[bytes, bytes], bytes]:
+        """The bytes of every span as they arrived, by trace and span id."""
+        found = {}
+        for body in self.bodies:
+            for resource in submessages(body, 1):
+                for scope in submessages(resource, 2):
+                    for raw in submessages(scope, 2):
+                        span = Span.FromString(raw)
+                        found[span.trace_id, span.span_id] = raw
+        return found
 
     def stop(self) -> None:
         self._server.stop(None).wait()

@@ -116,6 +116,15 @@ def test_every_way_to_run_is_one_execution(spans: Recorder, name: str, run: Any)
     assert spans.tree() == [f"execute {name} INTERNAL", f"result {name} CLIENT"]
 
 
+def test_gates_by_site_are_of_one_circuit_only(spans: Recorder) -> None:
+    SamplerV2(mode=BACKEND).run([PLACED, PLACED], shots=10).result()
+    facts = stable(spans.named("execute fake_manila")[0])
+    assert facts["quantum.circuit.count"] == 2
+    assert facts["quantum.circuit.two_qubit_gate_count"] == 4
+    assert facts["quantum.circuit.physical_qubits"] == ("0", "1", "2")
+    assert "quantum.circuit.operations" not in facts
+
+
 def test_transpiling_is_one_span(spans: Recorder) -> None:
     transpile(ghz(), BACKEND, optimization_level=2, seed_transpiler=1)
     assert spans.tree() == ["transpile INTERNAL"]

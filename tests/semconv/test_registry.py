@@ -129,7 +129,7 @@ def test_spans_have_one_kind_that_is_in_their_type(registry: Registry) -> None:
         assert area == "quantum"
         assert kind == s.raw["kind"]
         assert NAME.fullmatch(name)
-        assert s.raw["name"]["note"]
+        assert s.raw["name"]["note"].startswith("`" + name.replace("_", " ")), s.id
     short = [s.rsplit(".", 1)[1] for s in registry.spans]
     assert len(set(short)) == len(short)
 

@@ -16,6 +16,7 @@ mod eigenspan_kernel {
     use pyo3::prelude::*;
     use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
     use pyo3::types::PyBytes;
+    #[pymodule_export]
     use pyo3_arrow::PyRecordBatch;
 
     use crate::columns::{Level, Type, Watch, Watched};

@@ -20,6 +20,9 @@ def read_usage(span: bytes) -> Usage | None:
         attributes = {kv.key: _plain(kv.value) for kv in reversed(Span.FromString(span).attributes)}
     except DecodeError:
         return None
+    circuits = attributes.get(q.QUANTUM_CIRCUIT_COUNT)
+    if isinstance(circuits, int) and circuits > 1:
+        return None  # sums over several circuits would look like one long circuit
     operations = [op for text in _texts(attributes.get(q.QUANTUM_CIRCUIT_OPERATIONS)) if (op := _operation(text))]
     gates = [op for op in operations if op.gate not in MEASURE]
     measured = [label for op in operations if op.gate in MEASURE for label in op.qubits]

@@ -12,6 +12,7 @@ import re
 import threading
 from array import array
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Log:
         self._segments: list[_Segment] = []
         self._lock = threading.Lock()
         self.quarantined: list[tuple[Path, Damage]] = []
+        self.found: deque[tuple[bytes, int]] = deque(maxlen=100_000)  # digest and log time of what was there at start
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files.sync_dir(directory.parent)
         for path in sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name)):
@@ -90,6 +92,7 @@ class Log:
                     )
                 continue
             _index(segment, item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
+            self.found.append((item.digest, item.log_ns))
             segment.end = item.body_offset + len(item.payload.body)
         self._segments.append(segment)
 

@@ -142,6 +142,8 @@ class Collector:
             exporters=exporters,  # type: ignore[arg-type]
             limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
         )  # fmt: skip
+        while self.log.found:
+            self.committer.remember(*self.log.found.popleft())
         self.pipeline.replay(self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint)
         self.telemetry = Telemetry(self)
         self.ports: dict[str, int] = {}
@@ -160,8 +162,6 @@ class Collector:
         records = self.log.replay(position)
         while group := list(islice(records, _REPLAY_GROUP)):
             logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
-            for entry in logged:
-                self.committer.remember(entry.digest, entry.log_ns)
             self.clock.not_before(logged[-1].log_ns)
             yield columns(logged, self.engine, self.watch)
 

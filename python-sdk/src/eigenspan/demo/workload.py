@@ -92,7 +92,7 @@ class Google:
         circuit = cirq_circuit(family, path_of(self.graph, width), layers, random)
         compiled = cirq.optimize_for_target_gateset(circuit, gateset=self.gateset)
         result = self.processor.get_sampler().run(compiled, repetitions=shots)
-        _summarise({format(bits, "b"): n for bits, n in result.histogram(key="m").items()}, shots)
+        _summarise({format(bits, "b"): n for bits, n in result.histogram(key="m").items()})
 
     def too_many_qubits(self) -> None:
         """A circuit wider than the device."""
@@ -124,7 +124,7 @@ class Ibm:
         """Transpile, sample, look at the result."""
         compiled = self._compiled(family, *SIZES[size], random)
         counts = self._sampler().run([compiled], shots=shots).result()[0].data.meas.get_counts()
-        _summarise(counts, shots)
+        _summarise(counts)
 
     def too_many_qubits(self) -> None:
         """A circuit wider than the device, which the transpiler refuses."""
@@ -162,10 +162,9 @@ class Ibm:
         return SamplerV2(mode=self.backend, options={"simulator": {"seed_simulator": self.seed}})
 
 
-def _summarise(counts: dict[str, int], shots: int) -> None:
+def _summarise(counts: dict[str, int]) -> None:
     with stage(s.POST_PROCESS) as span:
         span.set_attribute(q.QUANTUM_RESULT_SIZE, len(counts))
-        span.set_attribute(q.QUANTUM_JOB_SHOTS, shots)
 
 
 def requests(googles: Sequence[Google], ibms: Sequence[Ibm], runs: int, random: Random, *, fast: bool) -> Iterator[Request]:

@@ -23,7 +23,8 @@ _ROTATIONS = (
 def circuit_facts(circuits: Sequence[cirq.AbstractCircuit], *, placed: bool = False) -> dict[str, Any]:
     """Counts over the circuits, and, where they are placed on a device, their qubits and gates by site.
 
-    Circuits with very many operations are described by their depth alone.
+    Circuits with very many operations are described by their depth alone. Gates by site are those of one circuit: summed over
+    several they would look like one long circuit.
     """
     facts: dict[str, Any] = {q.QUANTUM_CIRCUIT_DEPTH: max((len(c) for c in circuits), default=0)}
     if len(circuits) != 1:
@@ -54,7 +55,7 @@ def circuit_facts(circuits: Sequence[cirq.AbstractCircuit], *, placed: bool = Fa
     }
     if placed and len(used) <= QUBIT_LIMIT:
         facts[q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS] = list(used)
-        if listed := sites(counts):
+        if len(circuits) == 1 and (listed := sites(counts)):
             facts[q.QUANTUM_CIRCUIT_OPERATIONS] = listed
     return facts
 

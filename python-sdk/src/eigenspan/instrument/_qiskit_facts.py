@@ -77,7 +77,7 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
         **_totals(counts),
     }
     placed = device_qubits is not None and all(c.num_qubits == device_qubits for c in circuits)
-    return facts | _placed(counts) if placed else facts
+    return facts | _placed(counts, alone=len(circuits) == 1) if placed else facts
 
 
 def _totals(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, int]:
@@ -89,12 +89,13 @@ def _totals(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, int]:
     }
 
 
-def _placed(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+def _placed(counts: Counter[tuple[str, tuple[str, ...]]], *, alone: bool) -> dict[str, Any]:
+    """Qubits, and gates by site unless they are a sum over circuits, which would look like one long circuit."""
     qubits = sorted({int(qubit) for _, site in counts for qubit in site})
     if len(qubits) > QUBIT_LIMIT:
         return {}
     facts: dict[str, Any] = {q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS: [str(qubit) for qubit in qubits]}
-    if listed := sites(counts):
+    if alone and (listed := sites(counts)):
         facts[q.QUANTUM_CIRCUIT_OPERATIONS] = listed
     return facts
 
