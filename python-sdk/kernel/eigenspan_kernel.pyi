@@ -1,3 +1,4 @@
+# ruff: noqa: PYI021 - this file is where the boundary is documented
 """Moves the bytes of OTLP traces: bytes in, columns out. No policy, no configuration, no I/O.
 
 `eigenspan.collector.scan_python` and `splice_python` do the same in Python; one table of cases holds both to the same

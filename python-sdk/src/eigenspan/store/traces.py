@@ -1,7 +1,8 @@
 """The embedded trace store: each trace's OTLP bytes, a row that summarises it, and promoted keys to find it by.
 
-One SQLite file a day (the day of writing, UTC), so that retention is the removal of a file. Readers, also of other
-processes, never block the writer (WAL). A trace whose spans arrive on two days is put together when it is read.
+One SQLite file a day (the day of writing, UTC), so that retention is the removal of a file. Readers, of this process
+and of others, have connections of their own and never block the writer (WAL). A trace whose spans arrive on two days is
+put together when it is read.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
@@ -21,19 +22,26 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from eigenspan.store.tree import Node, summarise, tree_of
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS trace (tenant TEXT, trace BLOB, start_ns INTEGER, end_ns INTEGER, spans INTEGER,
-    errors INTEGER, service TEXT, root TEXT, backend TEXT, rule TEXT, PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
+    errors INTEGER, service TEXT, root TEXT, backend TEXT, rule TEXT, PRIMARY KEY (trace, tenant)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS trace_start ON trace (start_ns);
 CREATE TABLE IF NOT EXISTS body (tenant TEXT, trace BLOB, otlp BLOB);
 CREATE INDEX IF NOT EXISTS body_trace ON body (trace);
 CREATE TABLE IF NOT EXISTS promoted (key TEXT, value TEXT, tenant TEXT, trace BLOB,
     PRIMARY KEY (key, value, tenant, trace)) WITHOUT ROWID;
+COMMIT;
 """
+_KNOWN = "SELECT 1 FROM body WHERE trace = ? AND tenant = ? AND otlp = ?"
+_FILES = "????-??-??.db"
+_CHUNK = 500  # parameters of one IN (...)
 _UPSERT = """
 INSERT INTO trace VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
     start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, excluded.end_ns),
     spans = spans + excluded.spans, errors = errors + excluded.errors,
-    service = coalesce(service, excluded.service), root = coalesce(root, excluded.root),
+    service = iif(root IS NULL AND excluded.root IS NOT NULL, coalesce(excluded.service, service),
+        coalesce(service, excluded.service)),
+    root = coalesce(root, excluded.root),
     backend = coalesce(backend, excluded.backend), rule = coalesce(nullif(rule, ''), excluded.rule)
 """
 
@@ -92,16 +100,26 @@ class Stored:
 
 
 class TraceStore:
-    """The files of one directory. `write` is for one thread; the rest may be called from any."""
+    """The files of one directory. `write` is for one thread; the rest may be called from any.
+
+    `today` gives the day that files are named and aged by.
+    """
 
     def __init__(
-        self, directory: Path, *, read_only: bool = False, max_age_days: int = 14, max_bytes: int = 4 << 30
+        self,
+        directory: Path,
+        *,
+        read_only: bool = False,
+        max_age_days: int = 14,
+        max_bytes: int = 4 << 30,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
         self._directory, self._read_only = directory, read_only
-        self._max_age_days, self._max_bytes = max_age_days, max_bytes
-        self._lock = threading.Lock()
-        self._open: dict[str, sqlite3.Connection] = {}
-        self._trimmed_s = 0.0
+        self._max_age_days, self._max_bytes, self._today = max_age_days, max_bytes, today
+        self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._writer: tuple[str, sqlite3.Connection] | None = None
+        self._readers: dict[str, sqlite3.Connection] = {}
+        self._trimmed_s = float("-inf")
         self.removed: list[str] = []
         if not read_only:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -113,36 +131,43 @@ class TraceStore:
         self.close()
 
     def write(self, traces: Sequence[tuple[str, bytes, str, bytes]]) -> None:
-        """Store (tenant, trace id, rule, OTLP bytes) each, in one transaction."""
-        rows, bodies = [], []
-        promoted: set[tuple[str, str, str, bytes]] = set()
-        for tenant, trace, rule, otlp in traces:
-            summary = summarise(TracesData.FromString(otlp))
-            rows.append((tenant, trace, summary.start_ns, summary.end_ns, summary.spans, summary.errors,
-                         summary.service, summary.root, summary.backend, rule))  # fmt: skip
-            bodies.append((tenant, trace, otlp))
-            promoted.update((key, value, tenant, trace) for key, value in summary.promoted)
-        with self._lock:
-            db = self._connection(datetime.now(UTC).strftime("%Y-%m-%d"))
+        """Store (tenant, trace id, rule, OTLP bytes) each, in one transaction.
+
+        The same bytes of a trace a second time, as after a delivery whose success was not noted, change nothing.
+        """
+        if self._read_only:
+            raise ValueError("this store was opened to be read")
+        summaries = [summarise(TracesData.FromString(otlp)) for *_, otlp in traces]
+        with self._writing:
+            db = self._writable(self._today().isoformat())
             db.execute("BEGIN IMMEDIATE")
             try:
-                db.executemany(_UPSERT, rows)
-                db.executemany("INSERT INTO body VALUES (?,?,?)", bodies)
-                db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
+                for (tenant, trace, rule, otlp), summary in zip(traces, summaries, strict=True):
+                    if db.execute(_KNOWN, (trace, tenant, otlp)).fetchone():
+                        continue
+                    row = (tenant, trace, summary.start_ns, summary.end_ns, summary.spans, summary.errors,
+                           summary.service, summary.root, summary.backend, rule)  # fmt: skip
+                    db.execute(_UPSERT, row)
+                    db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp))
+                    promoted = ((key, value, tenant, trace) for key, value in summary.promoted)
+                    db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
                 db.execute("COMMIT")
             except BaseException:
                 db.execute("ROLLBACK")
                 raise
-        self._trim()
+            self._trim()
 
     def newest(self, filters: Filters | None = None, limit: int = 50) -> list[Row]:
-        """The newest traces that pass the filters."""
+        """The newest traces that pass the filters.
+
+        Where a trace arrived on two days, the filters look at each day's part; what is returned is the whole.
+        """
         where, parameters = _where(filters or Filters())
-        merged: dict[tuple[str, str], Row] = {}
-        for row in self._select(f"SELECT * FROM trace {where} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit)):
-            key = (row.tenant, row.trace_id)
-            merged[key] = _merge(merged[key], row) if key in merged else row
-        return sorted(merged.values(), key=lambda row: row.start_ns, reverse=True)[:limit]
+        found = self._rows(f"SELECT * FROM trace {where} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+        rows = sorted(found.values(), key=_start_ns, reverse=True)[:limit]
+        if len(self._days()) > 1:
+            rows = self._whole(rows)
+        return sorted(rows, key=_start_ns, reverse=True)
 
     def trace(self, trace_id: str) -> Stored | None:
         """One trace by its id in hexadecimal; None where it is not stored."""
@@ -150,13 +175,14 @@ class TraceStore:
             trace = bytes.fromhex(trace_id)
         except ValueError:
             return None
-        row: Row | None = None
-        for part in self._select("SELECT * FROM trace WHERE trace = ?", (trace,)):
-            row = part if row is None else _merge(row, part)
-        if row is None:
+        rows = list(self._rows("SELECT * FROM trace WHERE trace = ?", (trace,)).values())
+        if not rows:
             return None
-        bodies = [body for (body,) in self._query("SELECT otlp FROM body WHERE trace = ? ORDER BY rowid", (trace,))]
-        return Stored(row, tuple(bodies))
+        row = rows[0]
+        for other in rows[1:]:
+            row = _merge(row, other)
+        bodies = self._query("SELECT otlp FROM body WHERE trace = ? ORDER BY rowid", (trace,))
+        return Stored(row, tuple(body for (body,) in bodies))
 
     def find(self, key: str, value: str) -> list[str]:
         """The ids of traces that carry a promoted attribute with this value."""
@@ -171,6 +197,15 @@ class TraceStore:
             found["backend"].add(backend or "")
         return {name: sorted(values - {""}) for name, values in found.items()}
 
+    def backends(self) -> dict[str, int]:
+        """How many stored traces ran on each backend, by the first backend that they name."""
+        found: Counter[str] = Counter()
+        for backend, count in self._query(
+            "SELECT backend, count(*) FROM trace WHERE backend IS NOT NULL GROUP BY backend", ()
+        ):
+            found[backend] += count
+        return dict(found)
+
     def counts(self) -> dict[str, int]:
         """How many traces, spans and error traces are stored."""
         totals = [0, 0, 0]
@@ -180,57 +215,98 @@ class TraceStore:
 
     def close(self) -> None:
         """Close every file."""
-        with self._lock:
-            for db in self._open.values():
+        with self._writing, self._reading:
+            if self._writer:
+                self._writer[1].close()
+                self._writer = None
+            for db in self._readers.values():
                 db.close()
-            self._open.clear()
+            self._readers.clear()
 
-    def _select(self, sql: str, parameters: Iterable[object]) -> Iterator[Row]:
+    def _whole(self, rows: list[Row]) -> list[Row]:
+        """The same traces with what other days have of them."""
+        out: dict[tuple[str, str], Row] = {}
+        for at in range(0, len(rows), _CHUNK):
+            ids = [bytes.fromhex(row.trace_id) for row in rows[at : at + _CHUNK]]
+            marks = ",".join("?" * len(ids))
+            out |= self._rows(f"SELECT * FROM trace WHERE trace IN ({marks})", tuple(ids))
+        return [out.get((row.tenant, row.trace_id), row) for row in rows]
+
+    def _rows(self, sql: str, parameters: Iterable[object]) -> dict[tuple[str, str], Row]:
+        merged: dict[tuple[str, str], Row] = {}
         for tenant, trace, *rest in self._query(sql, tuple(parameters)):
             start_ns, end_ns, spans, errors, service, root, backend, rule = rest
-            yield Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)
+            row = Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)
+            key = (tenant, row.trace_id)
+            merged[key] = _merge(merged[key], row) if key in merged else row
+        return merged
+
+    def _days(self) -> list[str]:
+        return sorted((path.stem for path in self._directory.glob(_FILES)), reverse=True)
 
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         rows: list[tuple] = []  # type: ignore[type-arg]
-        with self._lock:
-            for path in sorted(self._directory.glob("????-??-??.db"), reverse=True):
-                rows += self._connection(path.stem).execute(sql, parameters).fetchall()
+        with self._reading:
+            days = self._days()
+            for gone in self._readers.keys() - set(days):
+                self._readers.pop(gone).close()
+            for day in days:
+                try:
+                    rows += self._readable(day).execute(sql, parameters).fetchall()
+                except sqlite3.OperationalError as error:
+                    made = "no such table" not in str(error)
+                    if made and (self._directory / f"{day}.db").exists():
+                        raise  # else: not made yet, or removed since it was listed
         return rows
 
-    def _connection(self, day: str) -> sqlite3.Connection:
-        db = self._open.get(day)
+    def _readable(self, day: str) -> sqlite3.Connection:
+        db = self._readers.get(day)
         if db is None:
-            path = self._directory / f"{day}.db"
-            if self._read_only:
-                db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
-                db.execute("PRAGMA busy_timeout=5000")
-            else:
-                db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-                db.executescript(
-                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;" + _SCHEMA
-                )
-            self._open[day] = db
+            uri = (self._directory / f"{day}.db").absolute().as_uri() + "?mode=ro"
+            db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+            db.execute("PRAGMA busy_timeout=5000")
+            self._readers[day] = db
         return db
 
+    def _writable(self, day: str) -> sqlite3.Connection:
+        if self._writer is None or self._writer[0] != day:
+            if self._writer:
+                self._writer[1].close()
+                self._writer = None
+            path = self._directory / f"{day}.db"
+            db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                db.executescript(
+                    "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA
+                )
+            except BaseException:
+                db.close()
+                raise
+            self._writer = (day, db)
+        return self._writer[1]
+
     def _trim(self) -> None:
-        """Remove files past the cap on age, then the oldest past the cap on bytes; today's stays."""
+        """Remove files past the cap on age, then the oldest past the cap on bytes; the newest stays."""
         if time.monotonic() - self._trimmed_s < 60:
             return
         self._trimmed_s = time.monotonic()
-        files = sorted(self._directory.glob("????-??-??.db"))
+        files = sorted(self._directory.glob(_FILES))
         sizes = {path: sum(p.stat().st_size for p in self._directory.glob(f"{path.name}*")) for path in files}
-        today = datetime.now(UTC).date()
         for path in files[:-1]:
-            age = (today - datetime.strptime(path.stem, "%Y-%m-%d").replace(tzinfo=UTC).date()).days
+            age = (self._today() - date.fromisoformat(path.stem)).days
             if age < self._max_age_days and sum(sizes.values()) <= self._max_bytes:
                 break
-            with self._lock:
-                if db := self._open.pop(path.stem, None):
+            with self._reading:
+                if db := self._readers.pop(path.stem, None):
                     db.close()
                 for part in self._directory.glob(f"{path.name}*"):
-                    part.unlink()
+                    part.unlink(missing_ok=True)
             del sizes[path]
             self.removed.append(path.stem)
+
+
+def _start_ns(row: Row) -> int:
+    return row.start_ns
 
 
 def _where(filters: Filters) -> tuple[str, list[object]]:
@@ -252,14 +328,15 @@ def _where(filters: Filters) -> tuple[str, list[object]]:
 
 
 def _merge(one: Row, other: Row) -> Row:
+    named = one if one.root or not other.root else other
     return replace(
         one,
         start_ns=min(one.start_ns, other.start_ns),
         end_ns=max(one.end_ns, other.end_ns),
         spans=one.spans + other.spans,
         errors=one.errors + other.errors,
-        service=one.service or other.service,
-        root=one.root or other.root,
+        service=named.service or one.service or other.service,
+        root=named.root,
         backend=one.backend or other.backend,
         rule=one.rule or other.rule,
     )

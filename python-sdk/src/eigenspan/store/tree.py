@@ -34,7 +34,7 @@ class Summary:
 
 @dataclass(slots=True)
 class Node:
-    """One span of a tree. `offset_s`: its start after the trace's."""
+    """One span of a tree. `offset_s`: its start after the trace's; `error`: whether the collector counts it as one."""
 
     span_id: str
     parent_id: str
@@ -51,6 +51,7 @@ class Node:
     resource: dict[str, Value]
     events: list[dict[str, Value]] = field(default_factory=list)
     links: list[dict[str, Value]] = field(default_factory=list)
+    error: bool = False
     depth: int = 0
     offset_s: float = 0.0
 
@@ -159,6 +160,7 @@ def tree_of(data: TracesData) -> list[Node]:
 
 
 def _node(span: Span, resource: dict[str, Value], scope: str) -> Node:
+    attributes = attributes_of(span.attributes)
     return Node(
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
@@ -171,7 +173,8 @@ def _node(span: Span, resource: dict[str, Value], scope: str) -> Node:
         status=_STATUS.get(span.status.code, str(span.status.code)),
         status_message=span.status.message,
         trace_state=span.trace_state,
-        attributes=attributes_of(span.attributes),
+        attributes=attributes,
+        error=is_error(span, attributes),
         resource=resource,
         events=[
             {"name": e.name, "time_ns": e.time_unix_nano, "attributes": dict(attributes_of(e.attributes))}

@@ -1,0 +1,148 @@
+"""Kept traces in the real Jaeger and Tempo, and the real Collector in front and behind."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from eigenspan.semconv import attributes as q
+from tests.e2e.harness import far_end, running
+from tests.partners.programs import ROOT, binary, eventually, free_ports, otelcol, program
+
+pytestmark = pytest.mark.partner
+OTELCOL = ROOT / "collector-config" / "otelcol"
+
+
+def send_trace(port: int) -> str:
+    """An error trace with a job on a backend, sent by a real SDK; returns its id."""
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.trace import Status, StatusCode
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "partner-test"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True)))
+    tracer = provider.get_tracer("partners")
+    with tracer.start_as_current_span("workflow") as root:
+        attributes = {q.QUANTUM_PROVIDER_NAME: "ibm", q.QUANTUM_BACKEND_NAME: "fake_manila"}
+        with tracer.start_as_current_span("execute", attributes=attributes) as span:
+            span.set_status(Status(StatusCode.ERROR))
+    provider.shutdown()
+    return f"{root.get_span_context().trace_id:032x}"
+
+
+def get(url: str) -> dict:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": "application/json"}), timeout=10) as answer:
+        return json.load(answer)
+
+
+def exporting(kind: str, port: int) -> dict[str, object]:
+    return {"exporters": f"{{{kind}: {{endpoint: '127.0.0.1:{port}'}}}}", "processors__calibration__shipped": "true"}
+
+
+def keys_of(otlp: dict) -> set[str]:
+    """All attribute keys of an OTLP/JSON document."""
+    return {
+        attribute["key"]
+        for resource in otlp.get("resourceSpans") or otlp["batches"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+        for attribute in span.get("attributes", [])
+    }
+
+
+EXPECTED = {q.QUANTUM_BACKEND_CALIBRATION_VERSION, q.QUANTUM_BACKEND_CALIBRATION_T1_MEDIAN, "eigenspan.sampling.rule"}
+
+
+def test_jaeger(tmp_path):
+    jaeger = binary("JAEGER_BIN")
+    grpc, http, query, query_grpc, health = free_ports(5)
+    config = tmp_path / "jaeger.yaml"
+    config.write_text(f"""
+service:
+  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
+  pipelines: {{traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}}}
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  jaeger_query:
+    storage: {{traces: memory}}
+    http: {{endpoint: "127.0.0.1:{query}"}}
+    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
+  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 1000}}}}}}}}
+  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
+exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
+""")
+    with program([str(jaeger), "--config", str(config)], grpc, tmp_path / "jaeger.log"):
+        with running(tmp_path / "data", **exporting("jaeger", grpc)) as r:
+            trace = send_trace(r.ports["grpc"])
+            r.wait_until_decided()
+        answer = eventually(lambda: get(f"http://127.0.0.1:{query}/api/v3/traces/{trace}"))
+        assert keys_of(answer["result"]) >= EXPECTED
+        legacy = get(f"http://127.0.0.1:{query}/api/traces/{trace}")
+        assert len(legacy["data"][0]["spans"]) == 2
+        assert "partner-test" in json.dumps(get(f"http://127.0.0.1:{query}/api/v3/services"))
+
+
+def test_tempo(tmp_path):
+    tempo = binary("TEMPO_BIN")
+    otlp, http, internal = free_ports(3)
+    config = tmp_path / "tempo.yaml"
+    config.write_text(f"""
+server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {internal}}}
+distributor: {{receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}}}
+storage: {{trace: {{backend: local, wal: {{path: {tmp_path}/wal}}, local: {{path: {tmp_path}/blocks}}}}}}
+memberlist: {{bind_addr: [127.0.0.1], bind_port: 0}}
+usage_report: {{reporting_enabled: false}}
+""")
+    command = [str(tempo), f"-config.file={config}", "-target=all"]
+    with program(command, f"http://127.0.0.1:{http}/ready", tmp_path / "tempo.log", timeout_s=90):
+        with running(tmp_path / "data", **exporting("tempo", otlp)) as r:
+            trace = send_trace(r.ports["grpc"])
+            r.wait_until_decided()
+        answer = eventually(lambda: get(f"http://127.0.0.1:{http}/api/traces/{trace}"))
+        assert keys_of(answer) >= EXPECTED
+
+
+def test_the_real_collector_in_front(tmp_path):
+    collector = otelcol()
+    (front,) = free_ports(1)
+    with running(tmp_path / "data", processors__calibration__shipped="true") as r:
+        text = (OTELCOL / "agent.yaml").read_text()
+        config = tmp_path / "agent.yaml"
+        config.write_text(_on_ports(text, listen=front, send=r.ports["grpc"]))
+        with program([str(collector), "--config", str(config)], front, tmp_path / "agent.log"):
+            trace = send_trace(front)
+            eventually(lambda: r.collector.metrics.spans == 2)
+            r.wait_until_decided()
+        assert r.collector.store.trace(trace).row.spans == 2
+
+
+def test_the_real_collector_behind(tmp_path):
+    collector = otelcol()
+    (behind,) = free_ports(1)
+    with far_end() as far:
+        text = (OTELCOL / "gateway.yaml").read_text()
+        config = tmp_path / "gateway.yaml"
+        config.write_text(_on_ports(text, listen=behind, send=far.port))
+        with program([str(collector), "--config", str(config)], behind, tmp_path / "gateway.log"):
+            with running(tmp_path / "data", **exporting("otlp", behind)) as r:
+                send_trace(r.ports["grpc"])
+                r.wait_until_decided()
+            eventually(lambda: len(list(far.spans())) == 2)
+    assert {a.key for _, _, span in far.spans() for a in span.attributes} >= EXPECTED
+
+
+def _on_ports(text: str, *, listen: int, send: int) -> str:
+    """A configuration as shipped, on other ports: the receiver's endpoint comes first, the exporter's last."""
+    lines = text.splitlines()
+    at = [i for i, line in enumerate(lines) if "endpoint:" in line and not line.lstrip().startswith("#")]
+    assert len(at) >= 2
+    for i, port in ((at[0], listen), (at[-1], send)):
+        lines[i] = lines[i].partition("endpoint:")[0] + f"endpoint: 127.0.0.1:{port}"
+    drop = {i for i in at[1:-1]}
+    return "\n".join(line for i, line in enumerate(lines) if i not in drop and not (i + 1 in drop and line.strip() == "http:"))
