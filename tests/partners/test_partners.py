@@ -108,41 +108,28 @@ usage_report: {{reporting_enabled: false}}
         assert keys_of(answer) >= EXPECTED
 
 
-def test_the_real_collector_in_front(tmp_path):
+def test_the_real_collector_in_front(tmp_path, monkeypatch):
     collector = otelcol()
     (front,) = free_ports(1)
     with running(tmp_path / "data", processors__calibration__shipped="true") as r:
-        text = (OTELCOL / "agent.yaml").read_text()
-        config = tmp_path / "agent.yaml"
-        config.write_text(_on_ports(text, listen=front, send=r.ports["grpc"]))
-        with program([str(collector), "--config", str(config)], front, tmp_path / "agent.log"):
+        monkeypatch.setenv("AGENT_ENDPOINT", f"127.0.0.1:{front}")
+        monkeypatch.setenv("EIGENSPAN_ENDPOINT", f"127.0.0.1:{r.ports['grpc']}")
+        with program([str(collector), "--config", str(OTELCOL / "agent.yaml")], front, tmp_path / "agent.log"):
             trace = send_trace(front)
             eventually(lambda: r.collector.metrics.spans == 2)
             r.wait_until_decided()
         assert r.collector.store.trace(trace).row.spans == 2
 
 
-def test_the_real_collector_behind(tmp_path):
+def test_the_real_collector_behind(tmp_path, monkeypatch):
     collector = otelcol()
     (behind,) = free_ports(1)
     with far_end() as far:
-        text = (OTELCOL / "gateway.yaml").read_text()
-        config = tmp_path / "gateway.yaml"
-        config.write_text(_on_ports(text, listen=behind, send=far.port))
-        with program([str(collector), "--config", str(config)], behind, tmp_path / "gateway.log"):
+        monkeypatch.setenv("GATEWAY_ENDPOINT", f"127.0.0.1:{behind}")
+        monkeypatch.setenv("BACKEND_ENDPOINT", f"127.0.0.1:{far.port}")
+        with program([str(collector), "--config", str(OTELCOL / "gateway.yaml")], behind, tmp_path / "gateway.log"):
             with running(tmp_path / "data", **exporting("otlp", behind)) as r:
                 send_trace(r.ports["grpc"])
                 r.wait_until_decided()
             eventually(lambda: len(list(far.spans())) == 2)
     assert {a.key for _, _, span in far.spans() for a in span.attributes} >= EXPECTED
-
-
-def _on_ports(text: str, *, listen: int, send: int) -> str:
-    """A configuration as shipped, on other ports: the receiver's endpoint comes first, the exporter's last."""
-    lines = text.splitlines()
-    at = [i for i, line in enumerate(lines) if "endpoint:" in line and not line.lstrip().startswith("#")]
-    assert len(at) >= 2
-    for i, port in ((at[0], listen), (at[-1], send)):
-        lines[i] = lines[i].partition("endpoint:")[0] + f"endpoint: 127.0.0.1:{port}"
-    drop = {i for i in at[1:-1]}
-    return "\n".join(line for i, line in enumerate(lines) if i not in drop and not (i + 1 in drop and line.strip() == "http:"))

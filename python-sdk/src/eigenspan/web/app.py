@@ -2,26 +2,205 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import logging
+import sqlite3
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from eigenspan.semconv import attributes as q
+from eigenspan.store.tree import Node, first_of
+from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
+from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, request_of
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore
-    from eigenspan.store.traces import TraceStore
+    from eigenspan.store.traces import Row, Stored, TraceStore
+
+_TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_MAX_ROWS: Final = 20_000
+_logger = logging.getLogger(__name__)
 
 
 class Page:
-    """The application. `summary` gives what the collector says of itself."""
+    """The application. `summary` gives what the collector says of itself.
+
+    Answers are made on threads: SQLite and long traces do not hold up the event loop.
+    """
 
     def __init__(self, store: TraceStore, calibrations: CalibrationStore, summary: Callable[[], dict[str, Any]]) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
+        self._static = dict(_static())
+        self._last: tuple[Row, waterfall.Spans] | None = None
+        self._parsing = threading.Lock()
+        self._routes: dict[str, Callable[[Request, list[str]], Response]] = {
+            "": self._traces,
+            "fragments": self._fragment,
+            "trace": self._trace,
+            "backends": self._backends,
+            "api": self._api,
+            "static": self._file,
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        status, body = (200, json.dumps(self._summary()).encode()) if scope["path"] == "/api/summary" else (404, b"{}")
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        try:
+            request = request_of(scope)
+        except Problem as problem:
+            response = _refusal(problem, scope["path"])
+        else:
+            response = await asyncio.to_thread(self._respond, request)
+        body = b"" if scope["method"] == "HEAD" else response.body
+        await send({"type": "http.response.start", "status": response.status, "headers": response.head()})
         await send({"type": "http.response.body", "body": body})
+
+    def _respond(self, request: Request) -> Response:
+        first, *rest = request.path.removeprefix("/").split("/")
+        try:
+            route = self._routes.get(first)
+            if route is None:
+                raise _not_found()
+            return route(request, rest)
+        except Problem as problem:
+            return _refusal(problem, request.path)
+        except sqlite3.Error:
+            _logger.exception("the page could not read the store")
+            problem = Problem(503, "The store cannot be read", "The collector's log says why. Try again in a moment.")
+        except Exception:
+            _logger.exception("the page failed")
+            problem = Problem(500, "Something went wrong here", "The collector's log says what.")
+        return _refusal(problem, request.path)
+
+    def _traces(self, request: Request, rest: list[str]) -> Response:
+        wanted = asked(request)
+        rows = self._store.newest(wanted.filters, wanted.limit)
+        return Response(page_traces.render(wanted, rows, self._store.values(), self._said(), request.host))
+
+    def _fragment(self, request: Request, rest: list[str]) -> Response:
+        if rest != ["traces"]:
+            raise _not_found()
+        wanted: Asked = asked(request)
+        rows = self._store.newest(wanted.filters, wanted.limit)
+        return Response(page_traces.fragment(wanted, rows, self._said(), request.host).encode())
+
+    def _said(self) -> dict[str, Any]:
+        return self._summary() | {"stored": self._store.counts()}
+
+    def _trace(self, request: Request, rest: list[str]) -> Response:
+        match rest:
+            case [trace_id]:
+                stored, spans = self._spans(trace_id)
+                shown = request.whole("rows", waterfall.ROWS, 1, _MAX_ROWS)
+                chosen = spans.chosen(request.text("span"))
+                shown = min(max(shown, chosen + 1), len(spans.nodes))
+                details = self._details(spans.nodes[chosen])
+                return Response(page_trace.render(stored.row, spans, shown, chosen, details))
+            case [trace_id, "rows"]:
+                stored, spans = self._spans(trace_id)
+                first = request.whole("from", 0, 0, 10_000_000)
+                return Response(waterfall.rows(stored.row.trace_id, spans, first, waterfall.ROWS).encode())
+            case [trace_id, "spans", key]:
+                _, spans = self._spans(trace_id)
+                if key not in spans.places:
+                    raise Problem(404, "No such span", "The trace has no span with this id.")
+                return Response(self._details(spans.nodes[spans.places[key]]).encode())
+        raise _not_found()
+
+    def _stored(self, trace_id: str) -> Stored:
+        stored = self._store.trace(trace_id) if len(trace_id) == 32 else None
+        if stored is None:
+            raise Problem(
+                404, "No such trace", "No trace with this id is stored. It may not be decided yet, was not kept, or is past its age."
+            )  # fmt: skip
+        return stored
+
+    def _spans(self, trace_id: str) -> tuple[Stored, waterfall.Spans]:
+        """A trace and its tree; the last one is remembered, for its rows and spans are asked for one after the other."""
+        stored = self._stored(trace_id)
+        with self._parsing:
+            if self._last is None or self._last[0] != stored.row:
+                self._last = (stored.row, waterfall.spans_of(stored.tree()))
+            spans = self._last[1]
+        if not spans.nodes:
+            raise Problem(404, "An empty trace", "Nothing is stored under this id but the id.")
+        return stored, spans
+
+    def _details(self, node: Node) -> Any:
+        backend, provider = (first_of(node.attributes, key) for key in (q.QUANTUM_BACKEND_NAME, q.QUANTUM_PROVIDER_NAME))
+        href = None
+        if isinstance(backend, str):
+            known_provider = provider if isinstance(provider, str) else None
+            href = page_backends.address(self._calibrations.index(), known_provider, backend)
+        return page_span.render(node, href)
+
+    def _backends(self, request: Request, rest: list[str]) -> Response:
+        index, ran = self._calibrations.index(), self._store.backends()
+        match rest:
+            case [] | [""]:
+                return Response(page_backends.render(index, ran))
+            case [name]:
+                if href := page_backends.address(index, None, name):
+                    return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
+            case [provider, *parts]:
+                name = "/".join(parts)
+                code = index.series_code(provider, name)
+                timeline = index.timeline(provider, name)
+                if timeline:
+                    found = page_backends.addresses(index)[code]
+                    traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
+                    return Response(page_backends.render_one(found.provider, page_backends.name_of(found), timeline, traced))
+        raise Problem(404, "No such backend", "No calibration of it is known here.")
+
+    def _api(self, request: Request, rest: list[str]) -> Response:
+        match rest:
+            case ["summary"]:
+                return _json(self._summary())
+            case ["traces"]:
+                wanted = asked(request)
+                rows = self._store.newest(wanted.filters, wanted.limit)
+                return _json({"traces": [row.to_dict() for row in rows]})
+            case ["traces", trace_id]:
+                return _json(otlp_json.traces_data(self._stored(trace_id).message()))
+        raise _not_found()
+
+    def _file(self, request: Request, rest: list[str]) -> Response:
+        found = self._static.get("/".join(rest))
+        if found is None:
+            raise _not_found()
+        content_type, body, etag = found
+        headers = (("cache-control", "no-cache"), ("etag", etag))
+        if request.etag == etag:
+            return Response(b"", content_type, 304, headers)
+        return Response(body, content_type, headers=headers)
+
+
+def _static() -> list[tuple[str, tuple[str, bytes, str]]]:
+    """The files of the page, read once: no path of a request ever meets the file system."""
+    out = []
+    for file in (resources.files("eigenspan.web") / "static").iterdir():
+        if content_type := _TYPES.get(file.name.rpartition(".")[2]):
+            body = file.read_bytes()
+            out.append((file.name, (content_type, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')))
+    return out
+
+
+def _not_found() -> Problem:
+    return Problem(404, "Nothing here", "The page has traces and backends.")
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(document).encode(), JSON, status)
+
+
+def _refusal(problem: Problem, path: str) -> Response:
+    headers = (("cache-control", "no-store"), *((("allow", "GET, HEAD"),) if problem.status == 405 else ()))
+    if path.startswith("/api/"):
+        body = json.dumps({"error": problem.title, "detail": problem.text}).encode()
+        return Response(body, JSON, problem.status, headers)
+    return Response(layout.problem(problem.status, problem.title, problem.text), status=problem.status, headers=headers)

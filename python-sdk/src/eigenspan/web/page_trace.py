@@ -1,0 +1,73 @@
+"""One trace: what it is, why it was kept, its waterfall, and one of its spans in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eigenspan.collector import threshold
+from eigenspan.semconv import attributes as q
+from eigenspan.store.traces import Row
+from eigenspan.store.tree import Node, Value
+from eigenspan.web import words
+from eigenspan.web.layout import facts, page, time
+from eigenspan.web.markup import Child, Html, tag
+from eigenspan.web.waterfall import Spans, waterfall
+
+
+def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> bytes:
+    """The page."""
+    name = row.root or "(no root span)"
+    failed = words.plural(row.errors, "error") if row.errors else None
+    head = [
+        tag("p", tag("a", "Traces", href="/"), " / ", tag("code", row.trace_id), class_="crumbs"),
+        tag("div", tag("h1", name), tag("span", failed, class_="chip bad") if failed else None, _tools(row), class_="title"),
+        facts(
+            [
+                ("Service", row.service or "unknown service"),
+                ("Backend", row.backend),
+                ("Started (UTC)", time(row.start_ns, fraction=True)),
+                ("Duration", words.duration(row.duration_s)),
+                ("Spans", words.count(row.spans)),
+                *_sampling(row, spans.nodes),
+            ],
+            "strip slim",
+        ),
+    ]
+    body = tag(
+        "div",
+        waterfall(row.trace_id, spans, shown, chosen),
+        tag("aside", details, id="details", class_="details", tabindex="-1", aria_label="Span details"),
+        class_="split",
+    )
+    return page(f"{name} {row.trace_id[:8]}", *head, body, script="trace.js")
+
+
+def _tools(row: Row) -> Html:
+    return tag(
+        "span",
+        tag("button", "Collapse all", type="button", id="fold", hidden=True),
+        tag("button", "Copy id", type="button", class_="copy", data_copy=row.trace_id, aria_label="Copy trace id"),
+        tag("a", "OTLP JSON", href=f"/api/traces/{row.trace_id}", class_="button"),
+        class_="tools",
+    )
+
+
+def _sampling(row: Row, nodes: Sequence[Node]) -> list[tuple[str, Child]]:
+    """Why the trace was kept, and for how many like it each stands."""
+    said = next((n for n in nodes if q.EIGENSPAN_SAMPLING_RULE in n.attributes), None)
+    rule: Value = said.attributes[q.EIGENSPAN_SAMPLING_RULE] if said else row.rule
+    reason = said.attributes.get(q.EIGENSPAN_SAMPLING_REASON) if said else None
+    partial = said is not None and said.attributes.get(q.EIGENSPAN_SAMPLING_COMPLETE) is False
+    late = sum(n.attributes.get(q.EIGENSPAN_SAMPLING_LATE) is True for n in nodes)
+    return [
+        ("Kept by rule", [tag("b", str(rule)), tag("small", str(reason)) if reason else None] if rule else None),
+        ("Stands for", adjusted_count(said or (nodes[0] if nodes else None))),
+        ("Completeness", "partial: decided before its root had ended" if partial else None),
+        ("Late spans", words.count(late) if late else None),
+    ]
+
+
+def adjusted_count(node: Node | None) -> str | None:
+    """How many traces a kept one stands for: 2⁵⁶ / (2⁵⁶ − T); None where the trace state has no threshold."""
+    found = threshold.parse(node.trace_state).threshold if node else None
+    return None if found is None else words.plural_real(threshold.adjusted_count(found), "trace")
