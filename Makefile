@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-KERNEL := $(VENV)/.kernel
 LOCK := python-sdk/requirements/dev.txt
 DEMO_DATA ?= .demo
 CARGO := $(shell command -v cargo 2>/dev/null)
+KERNEL := $(VENV)/.kernel-$(if $(CARGO),built,absent)
 export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -38,7 +38,7 @@ def main() -> int:
     try:
         _wait_until_up(collector, options.page)
         print("running circuits on Cirq's virtual engine and on Qiskit's fake backends; this takes a minute", flush=True)
-        code = subprocess.run(_workload(options), check=False).returncode
+        code = _run_workload(options)
         summary = _wait_until_decided(options.page)
         print(table(summary, page=f"http://{options.page}", data=options.data), flush=True)
         if not options.stop and code == 0:
@@ -70,6 +70,20 @@ def _workload(options: argparse.Namespace) -> list[str]:
     if options.runs:
         command += ["--runs", str(options.runs)]
     return [*command, "--fast"] if options.fast else command
+
+
+def _run_workload(options: argparse.Namespace) -> int:
+    done = subprocess.run(_workload(options), check=False, stdout=subprocess.PIPE, text=True)
+    *said, last = done.stdout.splitlines() or [""]
+    print("\n".join(said))
+    try:
+        ran = json.loads(last)
+    except ValueError:
+        print(last)
+    else:
+        reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in ran["failures"].items())
+        print(f"{ran['traces']} requests ran in {ran['seconds']:.0f} s; {ran['failed']} failed as they should: {reasons}", flush=True)
+    return done.returncode
 
 
 def _summary(page: str) -> dict[str, Any]:
