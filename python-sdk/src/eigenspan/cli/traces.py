@@ -73,7 +73,7 @@ def show(trace_id: str, data: Path, as_json: bool) -> None:
         indent = "  " * node.depth
         click.echo(f"{indent}{node.name}  {node.duration_s * 1000:.3f} ms  {node.status}")
         for key, value in node.attributes.items():
-            click.echo(f"{indent}    {key} = {value}")
+            click.echo(f"{indent}    {key} = {value!r}")
 
 
 def _store(data: Path) -> TraceStore:

@@ -20,6 +20,7 @@ BUCKETS_S = (
 )  # fmt: skip
 """Upper bounds of the duration histogram in seconds, up to a day: quantum jobs wait that long."""
 
+_BUCKETS_NS = [bound * 1e9 for bound in BUCKETS_S]  # whole nanoseconds: a span of just 30 s is in the bucket up to 30 s
 _OTHER = "other"
 _LABELS = ("service", "backend")
 _BUCKET_LABELS = [str(i) for i in range(len(BUCKETS_S) + 1)]
@@ -57,8 +58,8 @@ class SpanMetrics:
                 pl.col(_LABELS).fill_null(""),
                 "error",
                 (duration_ns / 1e9).alias("duration_s"),
+                duration_ns.cast(pl.Float64).cut(_BUCKETS_NS, labels=_BUCKET_LABELS).to_physical().alias("bucket"),
             )
-            .with_columns(pl.col("duration_s").cut(BUCKETS_S, labels=_BUCKET_LABELS).to_physical().alias("bucket"))
             .group_by(*_LABELS, "error", "bucket")
             .agg(pl.len().alias("n"), pl.col("duration_s").sum())
         )
@@ -85,12 +86,12 @@ class SpanMetrics:
     @property
     def spans(self) -> int:
         """All spans counted."""
-        return sum(self._buckets.values())
+        return sum(self._buckets.copy().values())
 
     @property
     def errors(self) -> int:
         """All error spans counted."""
-        return sum(n for (_, _, error, _), n in self._buckets.items() if error)
+        return sum(n for (_, _, error, _), n in self._buckets.copy().items() if error)
 
     def save(self) -> bytes:
         """The counts, for the state."""
@@ -112,7 +113,7 @@ class SpanMetrics:
         """These metrics in the Prometheus text format."""
         lines = ["# HELP eigenspan_span_duration_seconds Durations of all received spans, before sampling."]
         lines.append("# TYPE eigenspan_span_duration_seconds histogram")
-        for service, backend, error in sorted(self._sums):
+        for service, backend, error in sorted(self._sums.copy()):
             labels = {"service": service, "backend": backend, "error": str(error).lower()}
             total = 0
             for i, bound in enumerate((*BUCKETS_S, float("inf"))):
@@ -121,7 +122,7 @@ class SpanMetrics:
                 lines.append(sample("eigenspan_span_duration_seconds_bucket", labels | le, total))
             lines.append(sample("eigenspan_span_duration_seconds_sum", labels, self._sums[service, backend, error]))
             lines.append(sample("eigenspan_span_duration_seconds_count", labels, total))
-        rows = [({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.items())]
+        rows = [({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())]
         return lines + family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows)
 
 

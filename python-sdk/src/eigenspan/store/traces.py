@@ -34,6 +34,7 @@ COMMIT;
 """
 _KNOWN = "SELECT 1 FROM body WHERE trace = ? AND tenant = ? AND otlp = ?"
 _FILES = "????-??-??.db"
+_MAX_NS = 2**63 - 1  # what SQLite holds; OTLP has one bit more
 _CHUNK = 500  # parameters of one IN (...)
 _UPSERT = """
 INSERT INTO trace VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
@@ -145,7 +146,7 @@ class TraceStore:
                 for (tenant, trace, rule, otlp), summary in zip(traces, summaries, strict=True):
                     if db.execute(_KNOWN, (trace, tenant, otlp)).fetchone():
                         continue
-                    row = (tenant, trace, summary.start_ns, summary.end_ns, summary.spans, summary.errors,
+                    row = (tenant, trace, min(summary.start_ns, _MAX_NS), min(summary.end_ns, _MAX_NS), summary.spans, summary.errors,
                            summary.service, summary.root, summary.backend, rule)  # fmt: skip
                     db.execute(_UPSERT, row)
                     db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp))

@@ -32,7 +32,9 @@ class Page:
     Answers are made on threads: SQLite and long traces do not hold up the event loop.
     """
 
-    def __init__(self, store: TraceStore, calibrations: CalibrationStore, summary: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, store: TraceStore, calibrations: CalibrationStore, summary: Callable[[], dict[str, Any]]
+    ) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
         self._static = dict(_static())
         self._last: tuple[Row, waterfall.Spans] | None = None
@@ -71,13 +73,15 @@ class Page:
             return _refusal(problem, request.path)
         except sqlite3.Error:
             _logger.exception("the page could not read the store")
-            problem = Problem(503, "The store cannot be read", "The collector's log says why. Try again in a moment.")
+            refused = Problem(503, "The store cannot be read", "The collector's log says why. Try again in a moment.")
         except Exception:
             _logger.exception("the page failed")
-            problem = Problem(500, "Something went wrong here", "The collector's log says what.")
-        return _refusal(problem, request.path)
+            refused = Problem(500, "Something went wrong here", "The collector's log says what.")
+        return _refusal(refused, request.path)
 
     def _traces(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
         wanted = asked(request)
         rows = self._store.newest(wanted.filters, wanted.limit)
         return Response(page_traces.render(wanted, rows, self._store.values(), self._said(), request.host))
@@ -132,7 +136,9 @@ class Page:
         return stored, spans
 
     def _details(self, node: Node) -> Any:
-        backend, provider = (first_of(node.attributes, key) for key in (q.QUANTUM_BACKEND_NAME, q.QUANTUM_PROVIDER_NAME))
+        backend, provider = (
+            first_of(node.attributes, key) for key in (q.QUANTUM_BACKEND_NAME, q.QUANTUM_PROVIDER_NAME)
+        )
         href = None
         if isinstance(backend, str):
             known_provider = provider if isinstance(provider, str) else None
@@ -154,7 +160,9 @@ class Page:
                 if timeline:
                     found = page_backends.addresses(index)[code]
                     traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
-                    return Response(page_backends.render_one(found.provider, page_backends.name_of(found), timeline, traced))
+                    return Response(
+                        page_backends.render_one(found.provider, page_backends.name_of(found), timeline, traced)
+                    )
         raise Problem(404, "No such backend", "No calibration of it is known here.")
 
     def _api(self, request: Request, rest: list[str]) -> Response:

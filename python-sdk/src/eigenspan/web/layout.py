@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -16,9 +17,7 @@ _PLACES: Final = (("/", "Traces"), ("/backends", "Backends"))
 
 def page(title: str, *content: Child, place: str = "", script: str | None = None) -> bytes:
     """A whole document."""
-    links = [
-        tag("a", name, href=href, aria_current="page" if href == place else None) for href, name in _PLACES
-    ]
+    links = [tag("a", name, href=href, aria_current="page" if href == place else None) for href, name in _PLACES]
     mark = tag(
         "svg", *(tag("rect", x=x, y=y, width=w, height=3, rx=1) for x, y, w in _MARK),
         class_="mark", viewBox="0 0 20 18", width=20, height=18, aria_hidden="true",
@@ -102,4 +101,4 @@ def backend_path(provider: str, name: str) -> str:
 
 def service_class(service: str) -> str:
     """The colour of a service: the same everywhere, from its name alone."""
-    return f"s{sum(service.encode('utf-8', 'replace')) % 8}"
+    return f"s{zlib.crc32(service.encode('utf-8', 'replace')) % 8}"

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import Final
 
-_VOID: Final = frozenset({"br", "input", "link", "meta"})
+_VOID: Final = frozenset({"br", "input", "link", "meta", "wbr"})
 
 
 class Html(str):
@@ -37,7 +37,7 @@ def escape(value: object) -> str:
     return html.escape(str(value), quote=True).encode("utf-8", "replace").decode()
 
 
-def tag(name: str, *children: Child, **attributes: Attribute) -> Html:
+def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
     """An element. `class_` is class, `data_x` is data-x; True is an attribute without value, None and False are none."""
     parts = [name]
     for key, value in attributes.items():

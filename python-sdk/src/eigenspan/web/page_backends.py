@@ -47,25 +47,47 @@ def render(index: AsOfIndex, traces: Mapping[str, int]) -> bytes:
             ran[code] = ran.get(code, 0) + n
         else:
             unknown[backend] = unknown.get(backend, 0) + n
-    rows = [_backend(index, code, series, ran.get(code, 0)) for code, series in addresses(index).items()]
-    rows = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-    heads = (("Backend", ""), ("Provider", ""), ("Traces", "n"), ("Snapshots", "n"), ("Newest valid from (UTC)", ""), *_FIGURES)
+    listed = [_backend(index, series, ran.get(code, 0)) for code, series in addresses(index).items()]
+    rows = [row for _, row in sorted(listed, key=lambda pair: pair[0])]
+    heads = (
+        ("Backend", ""),
+        ("Provider", ""),
+        ("Traces", "n"),
+        ("Snapshots", "n"),
+        ("Newest valid from (UTC)", ""),
+        *_FIGURES,
+    )
     body: list[Child] = [tag("div", tag("h1", "Backends"), class_="title")]
     if rows:
-        body.append(table(heads, rows, f"{words.plural(len(rows), 'backend')} with calibrations; figures of the newest snapshot"))
+        body.append(
+            table(
+                heads, rows, f"{words.plural(len(rows), 'backend')} with calibrations; figures of the newest snapshot"
+            )
+        )
     else:
         body.append(_none())
     if unknown:
-        listed = [tag("tr", tag("td", _traces_link(name, name)), tag("td", words.count(n), class_="n")) for name, n in sorted(unknown.items())]
+        named = [
+            tag("tr", tag("td", _traces_link(name, name)), tag("td", words.count(n), class_="n"))
+            for name, n in sorted(unknown.items())
+        ]
         body.append(tag("h2", "Seen on traces, without a calibration"))
-        body.append(table((("Backend", ""), ("Traces", "n")), listed, "A name that several providers use counts here too", "grid narrow"))
+        body.append(
+            table(
+                (("Backend", ""), ("Traces", "n")),
+                named,
+                "A name that several providers use counts here too",
+                "grid narrow",
+            )
+        )
     return page("Backends", *body, place="/backends")
 
 
 def _none() -> Html:
     return tag(
         "section", tag("h2", "No calibration is known"),
-        tag("p", "Those that installed SDKs ship are imported at start; others come with ", tag("code", "eigenspan calibration import FILE"), "."),
+        tag("p", "Those that installed SDKs ship are imported at start; others come with ",
+            tag("code", "eigenspan calibration import FILE"), "."),
         class_="empty",
     )  # fmt: skip
 
@@ -74,7 +96,7 @@ def _traces_link(text: str, backend: str) -> Html:
     return tag("a", text, href=f"/?backend={quote(backend, safe='')}")
 
 
-def _backend(index: AsOfIndex, code: int, series: Series, ran: int) -> tuple[tuple[int, str, str], Html]:
+def _backend(index: AsOfIndex, series: Series, ran: int) -> tuple[tuple[int, str, str], Html]:
     name = name_of(series)
     timeline = index.timeline(series.provider, name)
     newest = timeline[-1] if timeline else None
@@ -131,12 +153,16 @@ def render_one(provider: str, name: str, timeline: Sequence[Summary], traced: Se
 
 
 def _snapshot(s: Summary) -> Html:
-    held = words.duration((s.valid_to_ns - s.valid_from_ns) / 1e9) if s.valid_to_ns is not None else tag("span", "in force", class_="chip cal")
+    held = (
+        words.duration((s.valid_to_ns - s.valid_from_ns) / 1e9)
+        if s.valid_to_ns is not None
+        else tag("span", "in force", class_="chip cal")
+    )
     return tag(
         "tr",
         tag("td", time(s.valid_from_ns), class_="when"),
         tag("td", held, class_="n"),
         *_figures(s),
-        tag("td", s.calibration_id or tag("span", "–", class_="none"), class_="text"),
+        tag("td", s.calibration_id or tag("span", words.NONE, class_="none"), class_="text"),
         tag("td", tag("code", s.version.removeprefix("sha256:")[:12], title=s.version), class_="id"),
     )

@@ -11,9 +11,10 @@ from eigenspan.semconv import attributes as q
 from eigenspan.store.tree import Node, Value, first_of
 from eigenspan.web import words
 from eigenspan.web.layout import facts, time
-from eigenspan.web.markup import Child, Html, tag
+from eigenspan.web.markup import Child, Html, join, tag
 
 _MAX_TEXT: Final = 4_000
+_MAX_KEY: Final = 1_000
 _MAX_ITEMS: Final = 300
 _CALIBRATION: Final = "quantum.backend.calibration."
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -29,7 +30,9 @@ def render(node: Node, backend_href: str | None) -> Html:
     """The panel of one span; `backend_href` is the address of its backend's calibrations, where there are any."""
     status: Child = node.status
     if node.error:
-        status = tag("span", tag("b", "error", class_="bad"), f" {node.status_message}" if node.status_message else None)
+        status = tag(
+            "span", tag("b", "error", class_="bad"), f" {node.status_message}" if node.status_message else None
+        )
     elif node.status_message:
         status = f"{node.status}: {node.status_message}"
     return tag(
@@ -43,7 +46,7 @@ def render(node: Node, backend_href: str | None) -> Html:
                 ("Service", node.service or "unknown service"),
                 ("Kind", node.kind),
                 ("Scope", node.scope or None),
-                ("Span id", tag("code", node.span_id or "–")),
+                ("Span id", tag("code", node.span_id or words.NONE)),
                 ("Parent", tag("code", node.parent_id) if node.parent_id else None),
             ]
         ),
@@ -72,7 +75,7 @@ def _text(attributes: Mapping[str, Value], key: str) -> str | None:
     return None if value is None else str(value)[:200]
 
 
-def calibration(a: Mapping[str, Value], backend_href: str | None) -> Child:
+def calibration(a: dict[str, Value], backend_href: str | None) -> Child:
     """The calibration that was in force, read from what the collector wrote on the span."""
     match = _text(a, q.QUANTUM_BACKEND_CALIBRATION_MATCH)
     if match is None:
@@ -83,12 +86,18 @@ def calibration(a: Mapping[str, Value], backend_href: str | None) -> Child:
     version = _text(a, q.QUANTUM_BACKEND_CALIBRATION_VERSION)
     if version is None:
         text = "No snapshot was in force when this ran: none is attached rather than a later or another machine's."
-        return tag("section", tag("h3", "Calibration of ", linked), tag("p", text), class_="calibration", aria_label="Calibration")
+        return tag(
+            "section",
+            tag("h3", "Calibration of ", linked),
+            tag("p", text),
+            class_="calibration",
+            aria_label="Calibration",
+        )
     how = {"as_of": "in force at the execution time", "id": "named by the span"}.get(match, match)
     method = _text(a, q.QUANTUM_BACKEND_CALIBRATION_T2_METHOD)
     pairs = [
         ("T1 median", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_T1_MEDIAN, words.micros)),
-        (f"T2 median ({method})" if method else "T2 median", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_T2_MEDIAN, words.micros)),
+        ("T2 median", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_T2_MEDIAN, words.micros)),
         ("Readout error", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_READOUT_ERROR_MEDIAN, words.percent)),
         ("1-qubit error", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_SINGLE_QUBIT_ERROR_MEDIAN, words.percent)),
         ("2-qubit error", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_TWO_QUBIT_ERROR_MEDIAN, words.percent)),
@@ -102,6 +111,7 @@ def calibration(a: Mapping[str, Value], backend_href: str | None) -> Child:
         ("Valid from", _text(a, q.QUANTUM_BACKEND_CALIBRATION_TIME)),
         ("Age at execution", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_AGE, words.duration)),
         ("Oldest value", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_OLDEST_VALUE_AGE, words.duration)),
+        ("T2 method", method if method not in ("unknown", "unspecified") else None),
         ("Match", [tag("b", match), f" · {how}" if how != match else None]),
     ]
     return tag(
@@ -142,7 +152,7 @@ def _circuit(a: Mapping[str, Value]) -> Child:
     )
 
 
-def _shown(value: Value) -> Child:
+def _shown(value: object) -> Child:
     """A value as text, cut where it is long; the JSON has all of it."""
     if isinstance(value, (list, dict)):
         text = json.dumps(value, ensure_ascii=False, indent=1 if len(value) > 8 else None, default=_bytes)
@@ -155,7 +165,7 @@ def _shown(value: Value) -> Child:
     else:
         text = str(value)
     if len(text) <= _MAX_TEXT:
-        return text if text else tag("span", "empty", class_="none")
+        return text or tag("span", "empty", class_="none")
     return [text[:_MAX_TEXT], tag("small", f" … and {len(text) - _MAX_TEXT:,} more characters")]
 
 
@@ -163,9 +173,18 @@ def _bytes(value: object) -> str:
     return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
-def _pairs(attributes: Mapping[str, Value]) -> Html:
+def _breakable(key: str) -> Html:
+    """A dotted name that may be broken after its dots and underscores."""
+    parts = [part for part in re.split(r"(?<=[._/])", key[:_MAX_KEY]) if part]
+    return join(child for i, part in enumerate(parts) for child in ((tag("wbr"), part) if i else (part,)))
+
+
+def _pairs(attributes: Mapping[str, object]) -> Html:
     listed = sorted(attributes.items())
-    rows = [tag("tr", tag("th", key, scope="row"), tag("td", _shown(value))) for key, value in listed[:_MAX_ITEMS]]
+    rows = [
+        tag("tr", tag("th", _breakable(key), scope="row"), tag("td", _shown(value)))
+        for key, value in listed[:_MAX_ITEMS]
+    ]
     if len(listed) > _MAX_ITEMS:
         rows.append(tag("tr", tag("td", f"… and {len(listed) - _MAX_ITEMS:,} more", colspan=2)))
     return tag("table", tag("tbody", *rows), class_="pairs")
@@ -199,7 +218,7 @@ def _links(node: Node) -> Child:
     items = []
     for link in node.links[:_MAX_ITEMS]:
         trace, span, inside = str(link["trace_id"]), str(link["span_id"]), link["attributes"]
-        text = tag("code", f"{trace or '–'} / {span or '–'}")
+        text = tag("code", f"{trace or words.NONE} / {span or words.NONE}")
         if _TRACE_ID.fullmatch(trace):
             href = f"/trace/{trace}" + (f"?span={span}" if _SPAN_ID.fullmatch(span) else "")
             text = tag("a", text, href=href)

@@ -20,7 +20,13 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
     failed = words.plural(row.errors, "error") if row.errors else None
     head = [
         tag("p", tag("a", "Traces", href="/"), " / ", tag("code", row.trace_id), class_="crumbs"),
-        tag("div", tag("h1", name), tag("span", failed, class_="chip bad") if failed else None, _tools(row), class_="title"),
+        tag(
+            "div",
+            tag("h1", name),
+            tag("span", failed, class_="chip bad") if failed else None,
+            _tools(row),
+            class_="title",
+        ),
         facts(
             [
                 ("Service", row.service or "unknown service"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,10 +13,15 @@ from eigenspan.web.layout import copyable, facts, page, service_class, table, ti
 from eigenspan.web.markup import Child, Html, tag
 
 _HEADS: Final = (
-    ("Started (UTC)", ""), ("Trace", ""), ("Service", ""), ("Backend", ""), ("Duration", "n"), ("", "meter"),
+    ("Started (UTC)", ""), ("Trace", ""), ("Service", ""), ("Backend", ""), ("Duration", "n"), ("log scale", "meter"),
     ("Spans", "n"), ("Errors", "n"), ("Kept by", ""), ("Id", "id"),
 )  # fmt: skip
 KEEP_ALL: Final = "eigenspan collect --set 'processors.sampling.rules=[{name: all, keep: 100%}]'"
+
+_DEMO: Final = (
+    "Cirq on Google's virtual processors and Qiskit on fake IBM backends, some failing for real reasons. From a clone:"
+)
+_WORKLOAD: Final = ".venv/bin/python -m eigenspan.demo.workload --endpoint"
 
 
 def render(
@@ -117,7 +123,9 @@ def _troubles(summary: Mapping[str, Any]) -> Child:
     for name, exporter in summary.get("exporters", {}).items():
         parked = summary.get("outbox", {}).get(name, {}).get("parked", 0)
         if parked:
-            lines.append(f"Exporter {name}: {words.plural(parked, 'batch', 'batches')} set aside because the far end refuses them.")
+            lines.append(
+                f"Exporter {name}: {words.plural(parked, 'batch', 'batches')} set aside because the far end refuses them."
+            )
         elif exporter.get("last_error"):
             lines.append(f"Exporter {name} waits: {str(exporter['last_error'])[:300]}")
     return tag("ul", *(tag("li", line) for line in lines), class_="troubles") if lines else None
@@ -131,8 +139,13 @@ def _table(rows: Sequence[Row], asked: Asked) -> Html:
     return table(_HEADS, (_row(row, longest_s) for row in rows), caption, "grid traces")
 
 
+def _log(seconds: float) -> float:
+    """For bars: classical steps of milliseconds and jobs of hours in one list."""
+    return math.log1p(seconds / 1e-3)
+
+
 def _row(row: Row, longest_s: float) -> Html:
-    share = 100 * row.duration_s / longest_s if longest_s else 0
+    share = 100 * _log(row.duration_s) / _log(longest_s) if longest_s else 0
     meter = tag(
         "svg", tag("rect", x=0, y=0, width=2, height=6), tag("rect", x=0, y=0, width=f"{share:.2f}%", height=6),
         class_="meter", width="100%", height=6, aria_hidden="true",
@@ -143,12 +156,16 @@ def _row(row: Row, longest_s: float) -> Html:
         tag("td", time(row.start_ns), class_="when"),
         tag("td", tag("a", row.root or "(no root span)", href=f"/trace/{row.trace_id}", class_="open"), class_="name"),
         tag("td", tag("span", class_=f"swatch {service_class(service)}", aria_hidden="true"), service, class_="text"),
-        tag("td", row.backend or tag("span", "–", class_="none"), class_="text"),
+        tag("td", row.backend or tag("span", words.NONE, class_="none"), class_="text"),
         tag("td", words.duration(row.duration_s), class_="n"),
         tag("td", meter, class_="meter"),
         tag("td", words.count(row.spans), class_="n"),
-        tag("td", tag("b", words.count(row.errors), class_="bad") if row.errors else tag("span", "0", class_="none"), class_="n"),
-        tag("td", tag("span", row.rule or "–", class_="chip"), class_="text"),
+        tag(
+            "td",
+            tag("b", words.count(row.errors), class_="bad") if row.errors else tag("span", "0", class_="none"),
+            class_="n",
+        ),
+        tag("td", tag("span", row.rule or words.NONE, class_="chip"), class_="text"),
         tag("td", tag("code", row.trace_id[:8]), class_="id"),
         data_trace=row.trace_id,
         class_="failed" if row.errors else None,
@@ -160,13 +177,16 @@ def _empty(summary: Mapping[str, Any], host: str) -> Html:
     rules = summary["traces"]["rules"]
     dropped = sum(n["dropped"] for n in rules.values())
     if not received:
-        lead = [tag("h2", "Nothing has arrived yet"), tag("p", "Point any OpenTelemetry SDK at this collector; kept traces appear here as they are decided.")]
+        lead = [
+            tag("h2", "Nothing has arrived yet"),
+            tag("p", "Point any OpenTelemetry SDK at this collector; kept traces appear here as they are decided."),
+        ]
     else:
         waiting = summary["traces"]["open"]
         lead = [
             tag("h2", "Nothing has been kept yet"),
             tag("p", f"{words.plural(received, 'span')} arrived. ",
-                f"{words.plural(waiting, 'trace')} not decided yet: that happens some seconds after the root span has ended. " if waiting else None,
+                f"{words.plural(waiting, 'trace')} not decided yet: that is seconds after the root has ended. " if waiting else None,
                 f"{words.plural(dropped, 'trace')} dropped: without an error, and fast, only a share is kept." if dropped else None),
             tag("p", "To keep every trace, start the collector with"),
             copyable(KEEP_ALL, "command that keeps every trace"),
@@ -174,14 +194,20 @@ def _empty(summary: Mapping[str, Any], host: str) -> Html:
     grpc, http = ports.get("grpc"), ports.get("http")
     blocks: list[Child] = []
     if grpc:
-        blocks += [tag("h3", "OTLP over gRPC"), copyable(_environment(host, grpc, "grpc"), "environment variables for gRPC")]
+        blocks += [
+            tag("h3", "OTLP over gRPC"),
+            copyable(_environment(host, grpc, "grpc"), "environment variables for gRPC"),
+        ]
     if http:
-        blocks += [tag("h3", "OTLP over HTTP"), copyable(_environment(host, http, "http/protobuf"), "environment variables for HTTP")]
+        blocks += [
+            tag("h3", "OTLP over HTTP"),
+            copyable(_environment(host, http, "http/protobuf"), "environment variables for HTTP"),
+        ]
     if grpc:
         blocks += [
             tag("h3", "Or run the demo's circuits against it"),
-            tag("p", "Cirq on Google's virtual processors and Qiskit on fake IBM backends, some failing for real reasons. From a clone:"),
-            copyable(f".venv/bin/python -m eigenspan.demo.workload --endpoint http://{host}:{grpc}", "command that runs the demo's circuits"),
+            tag("p", _DEMO),
+            copyable(f"{_WORKLOAD} http://{host}:{grpc}", "command that runs the demo's circuits"),
         ]  # fmt: skip
     return tag("section", *lead, *blocks, class_="empty")
 

@@ -29,13 +29,22 @@ class Spans:
     total_s: float
 
     def chosen(self, key: str | None) -> int:
-        """The span that a key names; else the first that failed, the first with a calibration, the first."""
+        """The span that a key names; else where the first failure began, the first with a calibration, the first."""
         if key is not None and key in self.places:
             return self.places[key]
         failed = next((i for i, node in enumerate(self.nodes) if node.error), None)
         if failed is not None:
-            return failed
+            return self._origin(failed)
         return next((i for i, node in enumerate(self.nodes) if calibrated(node)), 0)
+
+    def _origin(self, failed: int) -> int:
+        """The failed span under this one that no failed span is under."""
+        for i in range(failed + 1, len(self.nodes)):
+            if self.nodes[i].depth <= self.nodes[failed].depth:
+                break
+            if self.nodes[i].error:
+                failed = i
+        return failed
 
 
 def spans_of(nodes: Sequence[Node]) -> Spans:
@@ -63,7 +72,9 @@ def waterfall(trace_id: str, spans: Spans, shown: int, chosen: int) -> Html:
         "div", rows(trace_id, spans, 0, shown, chosen), id="tree", role="tree", aria_label="Spans", class_="tree",
         data_total=total, data_trace=trace_id,
     )  # fmt: skip
-    return tag("section", _axis(spans.total_s), tree, _more(trace_id, shown, total), class_="waterfall", aria_label="Waterfall")
+    return tag(
+        "section", _axis(spans.total_s), tree, _more(trace_id, shown, total), class_="waterfall", aria_label="Waterfall"
+    )
 
 
 def _more(trace_id: str, shown: int, total: int) -> Child:
@@ -101,16 +112,23 @@ def _row(trace_id: str, spans: Spans, i: int, chosen: bool) -> Html:
     parent = i + 1 < len(spans.nodes) and spans.nodes[i + 1].depth > node.depth
     service = node.service or "unknown service"
     took = words.duration(node.duration_s)
-    backend = first_of(node.attributes, q.QUANTUM_BACKEND_NAME)
-    said = [node.name or "(no name)", service, took, "error" if node.error else "", f"ran on {backend}" if backend is not None else ""]
+    found = first_of(node.attributes, q.QUANTUM_BACKEND_NAME)
+    backend = None if found is None else str(found)[:80]
+    said = [
+        node.name or "(no name)",
+        service,
+        took,
+        "error" if node.error else "",
+        f"ran on {backend}" if backend is not None else "",
+    ]
     what = tag(
         "span",
         tag("span", class_="twist") if parent else tag("span", class_="leaf"),
         tag("span", class_=f"swatch {service_class(service)}"),
         tag("span", node.name or "(no name)", class_="name"),
         tag("span", "error", class_="chip bad") if node.error else None,
-        tag("span", str(backend)[:80], class_="chip cal") if backend is not None and calibrated(node) else None,
-        tag("span", service, class_="service"),
+        tag("span", backend, class_="chip cal") if backend is not None and calibrated(node) else None,
+        tag("span", service, class_="service") if service != _service_above(spans, node) else None,
         class_=f"what d{min(node.depth, _DEEPEST)}",
     )  # fmt: skip
     return tag(
@@ -120,6 +138,12 @@ def _row(trace_id: str, spans: Spans, i: int, chosen: bool) -> Html:
         aria_label=", ".join(part for part in said if part), tabindex="0" if chosen else "-1",
         data_key=key, data_depth=node.depth,
     )  # fmt: skip
+
+
+def _service_above(spans: Spans, node: Node) -> str | None:
+    """The service of a span's parent: where it is the same, it is not said again."""
+    place = spans.places.get(node.parent_id) if node.depth else None
+    return None if place is None else spans.nodes[place].service or "unknown service"
 
 
 def _bar(node: Node, total_s: float, service: str) -> Html:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from eigenspan.store.tree import Value
 
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 _MAX_NS = 253_402_300_799 * 10**9  # the last instant that a datetime holds
 
 
@@ -33,7 +35,7 @@ def _long(value: float, digits: int) -> str:
 def duration(seconds: float) -> str:
     """A length of time in the unit that suits it; negative ones keep their sign."""
     size = abs(seconds)
-    sign = "−" if seconds < 0 else ""
+    sign = MINUS if seconds < 0 else ""
     if size >= 86_400:
         days, rest = divmod(size, 86_400)
         text = f"{days:,.0f} d {rest // 3600:.0f} h" if days < 100 else f"{days:,.0f} d"
@@ -62,12 +64,12 @@ def instant(ns: int, *, fraction: bool = False) -> str:
 
 def percent(value: float | None) -> str:
     """A fraction as a percentage with three digits."""
-    return "—" if value is None else f"{number(value * 100)} %"
+    return NONE if value is None else f"{number(value * 100)} %"
 
 
 def micros(value: float | None) -> str:
     """Seconds as microseconds."""
-    return "—" if value is None else f"{number(value * 1e6, 4)} µs"
+    return NONE if value is None else f"{number(value * 1e6, 4)} µs"
 
 
 def real(value: Value) -> float | None:
