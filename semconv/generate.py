@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from registrygen import docs, model, python, schemas  # noqa: E402
+from registrygen import docs, model, python, resolved, schemas  # noqa: E402
 
 ROOT = HERE.parent
 
@@ -24,6 +24,11 @@ def outputs(root: Path = ROOT) -> dict[Path, str]:
     made = {package / name: text for name, text in python.modules(registry).items()}
     made |= {root / "semconv" / "docs" / name: text for name, text in docs.pages(registry).items()}
     made |= {root / "schemas" / version: text for version, text in schemas.files(registry).items()}
+    made |= {root / "schemas" / "v2" / path: text for path, text in resolved.published(registry).items()}
+    made[package / "registry.json"] = resolved.runtime(registry)
+    shipped = package.parent / "schema" / "published"
+    made |= {shipped / version: text for version, text in schemas.files(registry).items()}
+    made |= {shipped / "v2" / path: text for path, text in resolved.published(registry).items()}
     return made
 
 
@@ -32,9 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file differs")
     arguments = parser.parse_args(argv)
-    different = [
-        (path, text) for path, text in outputs().items() if not path.exists() or path.read_text() != text
-    ]
+    different = [(path, text) for path, text in outputs().items() if not path.exists() or path.read_text() != text]
     for path, text in different:
         if arguments.check:
             print(f"{path.relative_to(ROOT)} differs from the registry; run: python semconv/generate.py")

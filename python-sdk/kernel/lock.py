@@ -26,7 +26,7 @@ def apply() -> None:
     if LOCK.exists() and stripped() == CRATES.read_text():
         return
     LOCK.unlink(missing_ok=True)
-    subprocess.run(["cargo", "generate-lockfile"], cwd=HERE, check=True)  # noqa: S603, S607
+    subprocess.run(["cargo", "generate-lockfile"], cwd=HERE, check=True)  # noqa: S607
     found = _SOURCE.search(LOCK.read_text())
     if found is None:
         sys.exit("lock.py: Cargo wrote no source lines; is the registry configured?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from registrygen import tables
+from registrygen.foreign import FOREIGN
 from registrygen.model import Attribute, Ref, Registry, Signal
 
 NOTICE = "<!-- Generated from the registry by semconv/generate.py: edit the model, not this file. -->\n\n"
@@ -23,6 +24,8 @@ TITLES = {
     "backend": "Provider and backend",
     "calibration": "Calibration",
     "algorithm": "Algorithm, training and result",
+    "hybrid": "Language models",
+    "event_attributes": "Evaluation, hardware and security",
     "attributes": "Collector",
 }
 
@@ -34,6 +37,7 @@ def pages(registry: Registry) -> dict[str, str]:
         "attributes.md": _attributes(registry),
         "spans.md": _spans(registry),
         "metrics.md": _metrics(registry),
+        "events.md": _events(registry),
         "entities.md": _entities(registry),
         "contract.md": _contract(registry),
         "migration.md": _migration(registry),
@@ -46,7 +50,7 @@ def _index(registry: Registry) -> str:
         + "# Semantic conventions for quantum and hybrid services\n\n"
         + f"**Status**: {STABILITY}\n\n"
         + f"Schema URL: `{registry.schema_url}`. Depends on `{registry.dependency}`.\n\n"
-        + "- [Attributes](attributes.md)\n- [Spans](spans.md)\n- [Metrics](metrics.md)\n- [Entities](entities.md)\n"
+        + "- [Attributes](attributes.md)\n- [Spans](spans.md)\n- [Metrics](metrics.md)\n- [Events](events.md)\n- [Entities](entities.md)\n"
         + "- [The job contract and sensitive keys](contract.md)\n- [Versions and migration](migration.md)\n"
     )
 
@@ -80,21 +84,36 @@ def _table(listed: list[Attribute]) -> str:
 
 
 def _members(a: Attribute) -> str:
-    rows = [f"`{a.key}` has these known values; other values MAY be used.\n\n| Value | Description | Stability |\n|---|---|---|\n"]
+    rows = [
+        f"`{a.key}` has these known values; other values MAY be used.\n\n| Value | Description | Stability |\n|---|---|---|\n"
+    ]
     rows += [f"| `{m.value}` | {m.brief} | {STABILITY} |\n" for m in a.members]
     return "".join(rows) + "\n"
 
 
 def _spans(registry: Registry) -> str:
     out = [NOTICE, "# Spans\n\n"]
-    out.append("Instrumentations leave the status unset on success, and set it to `ERROR` with `error.type` on failure.\n\n")
+    out.append(
+        "Instrumentations leave the status unset on success, and set it to `ERROR` with `error.type` on failure.\n\n"
+    )
     for s in registry.spans.values():
         out.append(f"## {s.id.rsplit('.', 1)[1].replace('_', ' ').capitalize()}\n\n")
         out.append(f"**Status:** {STABILITY}\n\n{s.brief}\n\n")
         out.append(f"**Span type** is `{s.id}`.\n\n**Span name** SHOULD be {s.raw['name']['note'].strip()}.\n\n")
-        out.append(f"**Span kind** MUST be `{s.raw['kind'].upper()}`.\n\n" + (f"{s.note}\n\n" if s.note else ""))
+        out.append(f"**Span kind** MUST be `{s.raw['kind'].upper()}`.\n\n" + (f"{_line(s.note)}\n\n" if s.note else ""))
+        out.append(_links(s))
         out.append(_refs(registry, s))
     return "".join(out)
+
+
+def _links(s: Signal) -> str:
+    if "links" not in s.ours:
+        return ""
+    to, by = s.ours["links"]["to"], s.ours["links"]["by"]
+    return (
+        f"**Links:** with a submission in sight, the span links to the `{to}` span that has the same `{by}`,\n"
+        "or descends from it.\n\n"
+    )
 
 
 def _metrics(registry: Registry) -> str:
@@ -108,8 +127,21 @@ def _metrics(registry: Registry) -> str:
             out.append(_line(m.note) + "\n\n")
         if "buckets" in m.ours:
             out.append(f"Bucket boundaries SHOULD be `{m.ours['buckets']}`.\n\n")
+        if "prometheus" in m.ours:
+            out.append(f"Dashboards in the field query it as `{m.ours['prometheus']}`.\n\n")
         if m.attributes:
             out.append(_refs(registry, m))
+    return "".join(out)
+
+
+def _events(registry: Registry) -> str:
+    out = [NOTICE, "# Events\n\n", "Log records with this event name, or events of a span.\n\n"]
+    for e in registry.events.values():
+        out.append(f"## Event: `{e.id}`\n\n**Status:** {STABILITY}\n\n{e.brief}\n\n")
+        out.append(f"{_line(e.note)}\n\n" if e.note else "")
+        if "synonyms" in e.ours:
+            out.append(f"Found in the field as `{'`, `'.join(e.ours['synonyms'])}`.\n\n")
+        out.append(_refs(registry, e))
     return "".join(out)
 
 
@@ -143,15 +175,23 @@ def _migration(registry: Registry) -> str:
         if not changes:
             out.append("The names found in the field.\n\n")
             continue
-        out.append("| Before | Now |\n|---|---|\n" + "".join(f"| `{a}` | {_link(b)} |\n" for a, b in changes.items()) + "\n")
-        aliased = (a for a in registry.attributes.values() if a.ours.get("alias_of") and a.ours["deprecated_in"] == version)
+        out.append(
+            "| Before | Now |\n|---|---|\n" + "".join(f"| `{a}` | {_link(b)} |\n" for a, b in changes.items()) + "\n"
+        )
+        aliased = (
+            a for a in registry.attributes.values() if a.ours.get("alias_of") and a.ours["deprecated_in"] == version
+        )
         out += [f"`{a.key}` is read as {_link(a.ours['alias_of'])}. {_line(a.note)}\n\n" for a in aliased]
-    out.append("## Synonyms\n\nRead as the attribute on the right. They belong to no version, since two names that become one\n")
+    out.append(
+        "## Synonyms\n\nRead as the attribute on the right. They belong to no version, since two names that become one\n"
+    )
     out.append("cannot be told apart again.\n\n")
     out.append("| Found | Read as |\n|---|---|\n")
     pairs = sorted((s, a.key) for a in registry.current for s in a.ours.get("synonyms", ()))
     out += [f"| `{s}` | {_link(key)} |\n" for s, key in pairs]
-    out.append("\n## States of a job\n\nCompared without regard to case.\n\n| `quantum.job.status` | Read as such |\n|---|---|\n")
+    out.append(
+        "\n## States of a job\n\nCompared without regard to case.\n\n| `quantum.job.status` | Read as such |\n|---|---|\n"
+    )
     for m in registry.attributes["quantum.job.status"].members:
         out.append(f"| `{m.value}` | {', '.join(f'`{s}`' for s in m.ours['spellings'])} |\n")
     return "".join(out)
@@ -161,7 +201,7 @@ def _refs(registry: Registry, signal: Signal) -> str:
     rows = ["| Key | Requirement level | Value type | Description |\n|---|---|---|---|\n"]
     for r in sorted(signal.attributes, key=lambda r: (list(LEVELS).index(r.level), r.key)):
         known = registry.attributes.get(r.key)
-        brief = known.brief if known else "Describes a class of error the operation ended with." if r.key == "error.type" else ""
+        brief = known.brief if known else FOREIGN[r.key]["brief"]
         rows.append(f"| {_link(r.key, known)} | {_level(r)} | {known.type if known else 'string'} | {brief} |\n")
     return "".join(rows) + "\n"
 

@@ -56,7 +56,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A span, metric, entity or public group: what they share, and the rest in `raw`."""
+    """A span, metric, event, entity or public group: what they share, and the rest in `raw`."""
 
     id: str
     brief: str
@@ -74,10 +74,12 @@ class Registry:
 
     schema_url: str
     dependency: str
+    description: str = ""
     attributes: dict[str, Attribute] = field(default_factory=dict)
     spans: dict[str, Signal] = field(default_factory=dict)
     metrics: dict[str, Signal] = field(default_factory=dict)
     entities: dict[str, Signal] = field(default_factory=dict)
+    events: dict[str, Signal] = field(default_factory=dict)
     groups: dict[str, Signal] = field(default_factory=dict)
 
     @property
@@ -94,7 +96,9 @@ class Registry:
 def load(root: Path) -> Registry:
     """Read the manifest and every model file below `root`."""
     manifest = yaml.safe_load((root / "manifest.yaml").read_text())
-    registry = Registry(manifest["schema_url"], manifest["dependencies"][0]["schema_url"])
+    registry = Registry(
+        manifest["schema_url"], manifest["dependencies"][0]["schema_url"], manifest["description"].strip()
+    )
     files = [(path.stem, yaml.safe_load(path.read_text())) for path in sorted((root / "model").rglob("*.yaml"))]
     internal: dict[str, list[Json]] = {}
     for stem, doc in files:
@@ -109,12 +113,20 @@ def load(root: Path) -> Registry:
             ("spans", "type", registry.spans),
             ("metrics", "name", registry.metrics),
             ("entities", "type", registry.entities),
+            ("events", "name", registry.events),
             ("attribute_groups", "id", registry.groups),
         ):
             for raw in doc.get(kind, []):
                 if raw.get("visibility") != "internal":
                     _add(into, raw[name], _signal(raw, raw[name], internal))
-    for table in (registry.attributes, registry.spans, registry.metrics, registry.entities, registry.groups):
+    for table in (
+        registry.attributes,
+        registry.spans,
+        registry.metrics,
+        registry.entities,
+        registry.events,
+        registry.groups,
+    ):
         items = sorted(table.items())
         table.clear()
         table.update(items)  # type: ignore[arg-type]
@@ -152,9 +164,7 @@ def _attribute(raw: Json, file: str) -> Attribute:
 
 
 def _signal(raw: Json, name: str, internal: dict[str, list[Json]]) -> Signal:
-    listed = raw.get("attributes", []) + [
-        {"requirement_level": "required", **ref} for ref in raw.get("identity", [])
-    ]
+    listed = raw.get("attributes", []) + [{"requirement_level": "required", **ref} for ref in raw.get("identity", [])]
     return Signal(
         id=name,
         brief=raw["brief"].strip(),

@@ -17,6 +17,7 @@ def modules(registry: Registry) -> dict[str, str]:
     return {
         "__init__.py": _package(registry),
         "attributes.py": _attributes(registry),
+        "events.py": _events(registry),
         "metrics.py": _metrics(registry),
         "spans.py": _spans(registry),
         "tables.py": _tables(registry),
@@ -90,6 +91,12 @@ def _metrics(registry: Registry) -> str:
     return "".join(out)
 
 
+def _events(registry: Registry) -> str:
+    out = [HEADER.format(doc="Names of events."), "from typing import Final\n"]
+    out += [f'\n{constant(e.id)}: Final = "{e.id}"\n' + _doc(e.brief) for e in registry.events.values()]
+    return "".join(out)
+
+
 def _spans(registry: Registry) -> str:
     out = [
         HEADER.format(doc="Span types: kind, how the name is made, and what a span of the type carries."),
@@ -97,7 +104,10 @@ def _spans(registry: Registry) -> str:
         'SPAN_TYPE: Final = "otel.span.type"\n',
         _doc("Carries the type of a span where the protocol in use has no field for it."),
         "\n\n@dataclass(frozen=True, slots=True)\nclass SpanType:\n",
-        _doc("One definition. `required` and `conditional` are attribute keys; conditions are in the documentation.", "    "),
+        _doc(
+            "One definition. `required` and `conditional` are attribute keys; conditions are in the documentation.",
+            "    ",
+        ),
         "\n    type: str\n    kind: str\n    name: str\n    brief: str\n",
         "    required: tuple[str, ...] = ()\n    conditional: tuple[str, ...] = ()\n",
         "    recommended: tuple[str, ...] = ()\n    opt_in: tuple[str, ...] = ()\n\n",

@@ -26,9 +26,7 @@ def aliases(registry: Registry) -> dict[str, tuple[str, ...]]:
 def renames(registry: Registry, version: str) -> dict[str, str]:
     """Names that `version` replaced."""
     return {
-        a.key: a.renamed_to
-        for a in registry.attributes.values()
-        if a.renamed_to and a.ours["deprecated_in"] == version
+        a.key: a.renamed_to for a in registry.attributes.values() if a.renamed_to and a.ours["deprecated_in"] == version
     }
 
 

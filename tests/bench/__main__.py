@@ -85,8 +85,8 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float 
     sys.exit(f"nothing listens on {port} after {timeout_s} s")
 
 
-def eigenspan_command(engine: str) -> Callable[[int, int, Path], list[str]]:
-    """How to start the collector with a scan engine."""
+def eigenspan_command(engine: str, receiver: str) -> Callable[[int, int, Path], list[str]]:
+    """How to start the collector with a scan engine and a receive engine."""
 
     def command(port: int, sink: int, data: Path) -> list[str]:
         sets = {
@@ -97,6 +97,7 @@ def eigenspan_command(engine: str) -> Callable[[int, int, Path], list[str]]:
             "processors.sampling.settle": str(WAIT_S),
             "processors.calibration.shipped": "true",
             "service.engine": engine,
+            "receivers.otlp.engine": receiver,
         }
         args = [item for key, value in sets.items() for item in ("--set", f"{key}={value}")]
         return [sys.executable, "-m", "eigenspan", "collect", "--log-level", "warning", "--data", str(data), *args]
@@ -208,8 +209,9 @@ def main() -> None:
     except ImportError:
         print("the kernel is not built; only the Python engine is measured")
     else:
-        servers["eigenspan, kernel"] = eigenspan_command("kernel")
-    servers["eigenspan, no Rust"] = eigenspan_command("python")
+        servers["eigenspan, native"] = eigenspan_command("kernel", "native")
+        servers["eigenspan, kernel"] = eigenspan_command("kernel", "portable")
+    servers["eigenspan, no Rust"] = eigenspan_command("python", "portable")
     if PEER.exists():
         servers["Collector"] = peer_command
     else:

@@ -13,15 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from eigenspan.collector.config import load
+from eigenspan.collector.receive_native import HAS_NATIVE
 from eigenspan.collector.service import Collector
 from tests.wire import submessages
 
 LOCAL = "127.0.0.1:0"
+RECEIVERS = [
+    pytest.param("portable"),
+    pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="eigenspan-kernel is not installed")),
+]
+"""The receive engines, as pytest parameters: one suite holds both to the same answers."""
 
 
 class Far:
@@ -117,7 +123,7 @@ class Running:
         c = self.collector
         while time.monotonic() < deadline:
             backlog = sum(waiting for waiting, _ in c.state.backlog().values())
-            if not len(c.traces) and not c.committer.undrained and not backlog and c.metrics.spans:
+            if not len(c.traces) and not c.receiver.undrained and not backlog and c.metrics.spans:
                 return
             time.sleep(0.05)
         raise AssertionError(f"not decided after {timeout_s} s: {len(c.traces)} open, {c.state.backlog()}")

@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from eigenspan.collector.commit import Admission
-from tests.e2e.harness import running
+from tests.e2e.harness import RECEIVERS, running
 
 MIB = 1 << 20
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -59,9 +59,10 @@ HTTP_CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("data")) as r:
+@pytest.fixture(scope="module", params=RECEIVERS)
+def door(request, tmp_path_factory):
+    with running(tmp_path_factory.mktemp("data"), receivers__otlp__engine=request.param) as r:
+        assert r.collector.receiver.name == request.param
         yield r
 
 
@@ -135,8 +136,9 @@ def test_grpc_accepts(door, compression):
 
 
 def test_a_closed_door_says_when_to_come_back(door):
-    door.collector.committer.admission = Admission(open=False, reason="full", retry_after_s=7.0)
-    door.collector.pipeline.receiver.admit = lambda _: None
+    receiver = door.collector.receiver
+    receiver.admit(Admission(open=False, reason="full", retry_after_s=7.0))
+    admit, receiver.admit = receiver.admit, lambda _: None
     try:
         answer, said = post(door, GOOD, {})
         assert (answer.status, answer.getheader("Retry-After")) == (503, "7")
@@ -149,8 +151,8 @@ def test_a_closed_door_says_when_to_come_back(door):
         assert Status.FromString(details).details[0].Unpack(retry)
         assert retry.retry_delay.seconds == 7
     finally:
-        del door.collector.pipeline.receiver.admit
-        door.collector.committer.admission = Admission()
+        receiver.admit = admit
+        admit(Admission())
 
 
 def test_what_was_refused_is_counted_and_said(door):

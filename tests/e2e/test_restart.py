@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.e2e.harness import far_end, overrides, running
+from tests.e2e.harness import RECEIVERS, far_end, overrides, running
 
 EXPORT = "/opentelemetry.proto.collector.{0}.v1.{1}Service/Export"
 
@@ -36,36 +36,39 @@ def send(port: int, body: bytes, signal_: tuple[str, str] = ("trace", "Trace")) 
         channel.unary_unary(EXPORT.format(*signal_))(body, timeout=20)
 
 
-def exporting_to(far, **more) -> dict[str, object]:
-    return {"exporters": f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}"} | more
+pytestmark = pytest.mark.parametrize("receiver", RECEIVERS)
 
 
-def test_an_open_trace_is_whole_after_a_restart(tmp_path):
+def exporting_to(far, receiver: str, **more) -> dict[str, object]:
+    return {"exporters": f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}", "receivers.otlp.engine": receiver} | more
+
+
+def test_an_open_trace_is_whole_after_a_restart(tmp_path, receiver):
     trace, root, child = b"\7" * 16, b"\1" * 8, b"\2" * 8
     with far_end() as far:
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], spans_of((trace, child, root, 2)))
             time.sleep(0.3)
         assert not far.bodies
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             assert len(r.collector.traces) == 1
             send(r.ports["grpc"], spans_of((trace, root, b"", 0)))
             r.wait_until_decided()
     assert sorted(s.span_id for _, _, s in far.spans()) == [root, child]
 
 
-def test_a_late_span_follows_its_kept_trace_also_after_a_restart(tmp_path):
+def test_a_late_span_follows_its_kept_trace_also_after_a_restart(tmp_path, receiver):
     trace, root = b"\7" * 16, b"\1" * 8
     with far_end() as far:
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], spans_of((trace, root, b"", 2)))
             r.wait_until_decided()
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], spans_of((trace, b"\2" * 8, root, 0)))
             deadline = time.monotonic() + 10
             while len(list(far.spans())) < 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             time.sleep(0.5)
             assert len(r.collector.traces) == 0
     late = {s.span_id: s for _, _, s in far.spans()}[b"\2" * 8]
@@ -74,36 +77,36 @@ def test_a_late_span_follows_its_kept_trace_also_after_a_restart(tmp_path):
     assert len(list(far.spans())) == 2
 
 
-def test_a_retry_of_the_same_request_is_acknowledged_once(tmp_path):
+def test_a_retry_of_the_same_request_is_acknowledged_once(tmp_path, receiver):
     body = spans_of((b"\7" * 16, b"\1" * 8, b"", 2))
     with far_end() as far:
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], body)
             send(r.ports["grpc"], body)
             r.wait_until_decided()
             assert r.summary()["spans"]["received"] == 1
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], body)
             time.sleep(0.5)
             assert r.summary()["spans"]["received"] == 1
     assert len(list(far.spans())) == 1
 
 
-def test_metrics_and_logs_pass_unchanged_or_are_counted(tmp_path):
+def test_metrics_and_logs_pass_unchanged_or_are_counted(tmp_path, receiver):
     metrics = ExportMetricsServiceRequest()
     metrics.resource_metrics.add().scope_metrics.add().metrics.add().name = "m"
     logs = ExportLogsServiceRequest()
     logs.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "l"
     sent = {"metrics": metrics.SerializeToString(), "logs": logs.SerializeToString()}
     with far_end() as far:
-        with running(tmp_path / "a", **exporting_to(far)) as r:
+        with running(tmp_path / "a", **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], sent["metrics"], ("metrics", "Metrics"))
             send(r.ports["grpc"], sent["logs"], ("logs", "Logs"))
             deadline = time.monotonic() + 10
             while len(far.others) < 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
         assert dict(far.others) == sent
-        with running(tmp_path / "b") as r:
+        with running(tmp_path / "b", receivers__otlp__engine=receiver) as r:
             send(r.ports["grpc"], sent["metrics"], ("metrics", "Metrics"))
             deadline = time.monotonic() + 10
             while not r.collector.pipeline.counts and time.monotonic() < deadline:
@@ -111,25 +114,24 @@ def test_metrics_and_logs_pass_unchanged_or_are_counted(tmp_path):
             assert r.summary()["counts"] == {"not_exported_metrics": 1}
 
 
-def test_secrets_never_reach_the_disk(tmp_path):
+def test_secrets_never_reach_the_disk(tmp_path, receiver):
     message = ExportTraceServiceRequest()
     span = message.resource_spans.add().scope_spans.add().spans.add(trace_id=b"\7" * 16, span_id=b"\1" * 8, name="llm")
     span.status.code = 2
     span.attributes.add(key="gen_ai.input.messages").value.string_value = "TOP-SECRET-PROMPT"
     event = span.events.add(name="e")
     event.attributes.add(key="api_key").value.string_value = "TOP-SECRET-KEY"
-    with far_end() as far:
-        with running(tmp_path, **exporting_to(far)) as r:
-            send(r.ports["grpc"], message.SerializeToString())
-            r.wait_until_decided()
-            assert r.summary()["redacted"] == {"gen_ai.input.messages": 1, "api_key": 1}
+    with far_end() as far, running(tmp_path, **exporting_to(far, receiver)) as r:
+        send(r.ports["grpc"], message.SerializeToString())
+        r.wait_until_decided()
+        assert r.summary()["redacted"] == {"gen_ai.input.messages": 1, "api_key": 1}
     (kept,) = [s for _, _, s in far.spans()]
     assert kept.attributes[0].value.string_value == "[redacted]"
     on_disk = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert b"TOP-SECRET" not in on_disk
 
 
-def test_an_exporter_that_is_down_loses_nothing_and_one_refused_trace_is_set_aside(tmp_path):
+def test_an_exporter_that_is_down_loses_nothing_and_one_refused_trace_is_set_aside(tmp_path, receiver):
     traces = [bytes([i]) * 16 for i in range(1, 9)]
     poison = traces[3]
 
@@ -141,7 +143,7 @@ def test_an_exporter_that_is_down_loses_nothing_and_one_refused_trace_is_set_asi
                 context.abort(grpc.StatusCode.UNAVAILABLE, "away")
 
         far.fail = fail
-        with running(tmp_path, **exporting_to(far)) as r:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
             send(r.ports["grpc"], spans_of(*((t, b"\1" * 8, b"", 2) for t in traces)))
             deadline = time.monotonic() + 10
             while not r.collector.workers[0].last_error and time.monotonic() < deadline:
@@ -172,12 +174,13 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def start(data: Path, port: int, far_port: int) -> subprocess.Popen:
+def start(data: Path, port: int, far_port: int, receiver: str) -> subprocess.Popen:
     settings = overrides(
         receivers__otlp__protocols__grpc__endpoint=f"127.0.0.1:{port}",
         receivers__otlp__protocols__http="null",
         extensions="{page: null, telemetry: null, health: null}",
         exporters=f"{{otlp: {{endpoint: '127.0.0.1:{far_port}'}}}}",
+        receivers__otlp__engine=receiver,
     )
     settings = [s for s in settings if not s.startswith(("extensions.", "receivers.otlp.protocols.http."))]
     flags = [flag for s in settings for flag in ("--set", s)]
@@ -196,14 +199,14 @@ def start(data: Path, port: int, far_port: int) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_kill_9_under_load_loses_no_acknowledged_span(tmp_path, seed):
+def test_kill_9_under_load_loses_no_acknowledged_span(tmp_path, receiver, seed):
     """Error traces in separate requests; after three kills every acknowledged span has come out."""
     rng = random.Random(seed)
     port = free_port()
     acknowledged: set[tuple[bytes, bytes]] = set()
     with far_end() as far:
         for last in (False, False, False, True):
-            process = start(tmp_path, port, far.port)
+            process = start(tmp_path, port, far.port, receiver)
             channel = grpc.insecure_channel(f"127.0.0.1:{port}")
             export = channel.unary_unary(EXPORT.format("trace", "Trace"))
             kill_at = time.monotonic() + rng.uniform(0.1, 1.2)

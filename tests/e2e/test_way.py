@@ -26,10 +26,13 @@ from eigenspan.semconv import attributes as q
 from tests.e2e.harness import far_end, running
 from tests.wire import fields, parts_of
 
+_KERNEL = pytest.mark.skipif(kernel is None, reason="eigenspan-kernel is not installed")
 ENGINES = [
-    pytest.param("python"),
-    pytest.param("kernel", marks=pytest.mark.skipif(kernel is None, reason="eigenspan-kernel is not installed")),
+    pytest.param("portable", "python"),
+    pytest.param("portable", "kernel", marks=_KERNEL),
+    pytest.param("native", "kernel", marks=_KERNEL),
 ]
+"""Who receives, and who scans and splices."""
 DAY_NS = 86_400 * 10**9
 
 
@@ -124,9 +127,9 @@ def _fail(span, number: int) -> None:
     ways[number // 7 % len(ways)]()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("receiver", "engine"), ENGINES)
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_the_whole_way(tmp_path, engine, protocol):
+def test_the_whole_way(tmp_path, receiver, engine, protocol):
     sources = snapshots_from_package(tmp_path)
     in_force: dict[tuple[str, int], dict[str, float]] = {}
     jobs = []
@@ -140,7 +143,11 @@ def test_the_whole_way(tmp_path, engine, protocol):
     with far_end() as far:
         exporters = f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}"
         with running(
-            tmp_path / "data", service__engine=engine, processors__calibration__files=files, exporters=exporters
+            tmp_path / "data",
+            service__engine=engine,
+            receivers__otlp__engine=receiver,
+            processors__calibration__files=files,
+            exporters=exporters,
         ) as r:
             port = r.ports[protocol]
             inner = (
@@ -150,7 +157,7 @@ def test_the_whole_way(tmp_path, engine, protocol):
             )
             errors, traces = emit(Recording(inner, seen), jobs, errors_every=7)
             r.wait_until_decided()
-            assert r.collector.engine.name == engine
+            assert (r.collector.receiver.name, r.collector.engine.name) == (receiver, engine)
             rules = r.summary()["traces"]["rules"]
     got: dict[int, list] = {}
     for resource, scope, span in far.spans():
@@ -202,15 +209,14 @@ def test_real_history_on_both_sides_of_the_boundary(tmp_path, shared_data):
     first, second = props[:2]
     boundary = instant(second["last_update_date"])
     times = {boundary - 10**9: first, boundary: second, boundary + DAY_NS: second}
-    with far_end() as far:
-        with running(
-            tmp_path / "data",
-            processors__calibration__files=json.dumps([str(path) for path in files]),
-            exporters=f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}",
-        ) as r:
-            exporter = GrpcExporter(endpoint=f"http://127.0.0.1:{r.ports['grpc']}", insecure=True)
-            _, traces = emit(exporter, [(first["backend_name"], at) for at in times], errors_every=1)
-            r.wait_until_decided()
+    with far_end() as far, running(
+        tmp_path / "data",
+        processors__calibration__files=json.dumps([str(path) for path in files]),
+        exporters=f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}",
+    ) as r:
+        exporter = GrpcExporter(endpoint=f"http://127.0.0.1:{r.ports['grpc']}", insecure=True)
+        _, traces = emit(exporter, [(first["backend_name"], at) for at in times], errors_every=1)
+        r.wait_until_decided()
     spans = [span for _, _, span in far.spans() if span.name == "execute"]
     assert len(spans) == 3
     for span in spans:

@@ -13,7 +13,41 @@ from eigenspan.semconv import SCHEMA_URL, VERSION, attributes, metrics, spans, t
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FIRST = ["quantum.circuit.name", "quantum.provider", "quantum.device", "quantum.shots", "quantum.qubits", "quantum.circuit.depth", "quantum.circuit.gate_count", "quantum.algorithm.name", "quantum.algorithm.type", "quantum.problem.type", "quantum.problem.size", "quantum.parameter.count", "quantum.layer.type", "quantum.layer.index", "quantum.training.type", "quantum.execution.time", "quantum.execution.success", "quantum.execution.cost", "quantum.execution.queue_time", "quantum.result.size", "quantum.fidelity", "quantum.noise_level", "quantum.gate_error", "quantum.readout_error", "quantum.error.type", "quantum.error.message", "ml.model.name", "ml.training.epochs", "ml.training.batch_size", "ml.training.final_loss", "ml.training.accuracy", "ml.training.epoch.loss", "ml.training.epoch.accuracy"]
+FIRST = [
+    "quantum.circuit.name",
+    "quantum.provider",
+    "quantum.device",
+    "quantum.shots",
+    "quantum.qubits",
+    "quantum.circuit.depth",
+    "quantum.circuit.gate_count",
+    "quantum.algorithm.name",
+    "quantum.algorithm.type",
+    "quantum.problem.type",
+    "quantum.problem.size",
+    "quantum.parameter.count",
+    "quantum.layer.type",
+    "quantum.layer.index",
+    "quantum.training.type",
+    "quantum.execution.time",
+    "quantum.execution.success",
+    "quantum.execution.cost",
+    "quantum.execution.queue_time",
+    "quantum.result.size",
+    "quantum.fidelity",
+    "quantum.noise_level",
+    "quantum.gate_error",
+    "quantum.readout_error",
+    "quantum.error.type",
+    "quantum.error.message",
+    "ml.model.name",
+    "ml.training.epochs",
+    "ml.training.batch_size",
+    "ml.training.final_loss",
+    "ml.training.accuracy",
+    "ml.training.epoch.loss",
+    "ml.training.epoch.accuracy",
+]
 
 
 def test_generated_files_are_up_to_date() -> None:

@@ -5,11 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array,
-    UInt64Array,
-};
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 /// The type of a watched column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,13 +80,32 @@ impl Keys {
     }
 }
 
+/// Attribute keys of which a scan only says whether they occur.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Keys);
+
+impl Names {
+    pub fn new<S: AsRef<str>>(names: &[S]) -> Self {
+        let mut keys = Keys::default();
+        for name in names {
+            keys.add(name.as_ref(), 0, 0);
+        }
+        Self(keys)
+    }
+
+    #[inline]
+    pub fn has(&self, name: &str) -> bool {
+        !self.0.get(name).is_empty()
+    }
+}
+
 /// A watch list, compiled.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    watched: Vec<Watched>,
+    pub(crate) watched: Vec<Watched>,
     pub(crate) span: Keys,
     pub(crate) resource: Keys,
-    schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
 }
 
 impl Watch {
@@ -169,12 +184,22 @@ impl<'a> Best<'a> {
     }
 }
 
+/// The values of one column. Rows at the end that have none are not there until a value follows or the batch is done.
 #[derive(Debug)]
-enum Cells<'a> {
+pub(crate) enum Cells<'a> {
     String(Vec<Option<Cow<'a, str>>>),
     Int(Vec<Option<i64>>),
     Double(Vec<Option<f64>>),
     Boolean(Vec<Option<bool>>),
+}
+
+/// Gives the rows from `from` to `to` one value, and those before that lack one none.
+#[inline]
+fn fill<T: Clone>(cells: &mut Vec<Option<T>>, from: usize, to: usize, value: Option<T>) {
+    if value.is_some() {
+        cells.resize(from, None);
+        cells.resize(to, value);
+    }
 }
 
 impl<'a> Cells<'a> {
@@ -196,52 +221,42 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Fills up to `rows` with `value`, read by the rules of `Watched`.
-    #[inline]
-    fn fill(&mut self, rows: usize, value: Scalar<'a>) {
+    /// Gives rows `value`, read by the rules of `Watched`.
+    fn fill(&mut self, from: usize, to: usize, value: Scalar<'a>) {
         match self {
-            Self::String(cells) => cells.resize(
-                rows,
-                match value {
+            Self::String(cells) => {
+                let value = match value {
                     Scalar::Str(text) => Some(Cow::Borrowed(text)),
                     Scalar::Int(number) => Some(Cow::Owned(number.to_string())),
                     Scalar::Bool(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
                     Scalar::Double(_) | Scalar::Null => None,
-                },
-            ),
-            Self::Int(cells) => cells.resize(
-                rows,
-                match value {
+                };
+                fill(cells, from, to, value);
+            }
+            Self::Int(cells) => {
+                let value = match value {
                     Scalar::Int(number) => Some(number),
                     _ => None,
-                },
-            ),
-            Self::Double(cells) => cells.resize(
-                rows,
-                match value {
+                };
+                fill(cells, from, to, value);
+            }
+            Self::Double(cells) => {
+                let value = match value {
                     Scalar::Double(number) => Some(number),
                     Scalar::Int(number) => Some(number as f64),
                     _ => None,
-                },
-            ),
-            Self::Boolean(cells) => cells.resize(
-                rows,
-                match value {
+                };
+                fill(cells, from, to, value);
+            }
+            Self::Boolean(cells) => {
+                let value = match value {
                     Scalar::Bool(truth) => Some(truth),
                     Scalar::Str(text) if text.eq_ignore_ascii_case("true") => Some(true),
                     Scalar::Str(text) if text.eq_ignore_ascii_case("false") => Some(false),
                     _ => None,
-                },
-            ),
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::String(cells) => Arc::new(StringViewArray::from_iter(cells)),
-            Self::Int(cells) => Arc::new(Int64Array::from(cells)),
-            Self::Double(cells) => Arc::new(Float64Array::from(cells)),
-            Self::Boolean(cells) => Arc::new(BooleanArray::from(cells)),
+                };
+                fill(cells, from, to, value);
+            }
         }
     }
 }
@@ -266,17 +281,19 @@ pub struct Fixed<'a> {
     pub end_ns: u64,
 }
 
-/// A batch in the making. Strings stay in their payloads until `finish` copies those of accepted spans.
+/// What a scan found. Strings stay in their payloads until `Rows::append` copies those of accepted spans.
 #[derive(Debug)]
 pub struct Columns<'a> {
     watch: &'a Watch,
-    fixed: Vec<Fixed<'a>>,
-    watched: Vec<Cells<'a>>,
+    pub(crate) fixed: Vec<Fixed<'a>>,
+    pub(crate) watched: Vec<Cells<'a>>,
+    resource_from: usize,
 }
 
 impl<'a> Columns<'a> {
     pub fn new(watch: &'a Watch) -> Self {
-        Self { watch, fixed: Vec::new(), watched: watch.watched.iter().map(|w| Cells::new(w.kind)).collect() }
+        let watched = watch.watched.iter().map(|w| Cells::new(w.kind)).collect();
+        Self { watch, fixed: Vec::new(), watched, resource_from: 0 }
     }
 
     /// How many rows there are.
@@ -290,57 +307,29 @@ impl<'a> Columns<'a> {
         for cells in &mut self.watched {
             cells.truncate(rows);
         }
+        self.resource_from = rows;
     }
 
     /// Appends a span. Its resource's columns follow with `fill_resource`.
     #[inline]
     pub fn push(&mut self, fixed: Fixed<'a>, best: &Best<'a>) {
         self.fixed.push(fixed);
-        self.fill(Level::Span, best);
+        self.fill(Level::Span, self.fixed.len() - 1, best);
     }
 
     /// Completes the rows appended since the last call with what their resource says.
     pub fn fill_resource(&mut self, best: &Best<'a>) {
-        self.fill(Level::Resource, best);
+        self.fill(Level::Resource, self.resource_from, best);
+        self.resource_from = self.fixed.len();
     }
 
     #[inline]
-    fn fill(&mut self, level: Level, best: &Best<'a>) {
-        let rows = self.fixed.len();
+    fn fill(&mut self, level: Level, from: usize, best: &Best<'a>) {
+        let to = self.fixed.len();
         for ((cells, watched), &(_, value)) in self.watched.iter_mut().zip(&self.watch.watched).zip(&best.0) {
-            if watched.level == level {
-                cells.fill(rows, value);
+            if value != Scalar::Null && watched.level == level {
+                cells.fill(from, to, value);
             }
         }
-    }
-
-    /// The batch, in the order of the schema.
-    pub fn finish(self) -> Result<RecordBatch, ArrowError> {
-        let rows = &self.fixed;
-        let u32s = |of: fn(&Fixed<'a>) -> u32| Arc::new(UInt32Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
-        let u64s = |of: fn(&Fixed<'a>) -> u64| Arc::new(UInt64Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
-        let i32s = |of: fn(&Fixed<'a>) -> i32| Arc::new(Int32Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
-        let texts = |of: fn(&Fixed<'a>) -> &'a str| {
-            Arc::new(StringViewArray::from_iter_values(rows.iter().map(of))) as ArrayRef
-        };
-        let mut arrays = vec![
-            u32s(|row| row.payload),
-            u32s(|row| row.offset),
-            u32s(|row| row.length),
-            u32s(|row| row.resource),
-            u32s(|row| row.scope),
-            u64s(|row| row.trace_hi),
-            u64s(|row| row.trace_lo),
-            u64s(|row| row.span_id),
-            u64s(|row| row.parent_id),
-            i32s(|row| row.kind),
-            i32s(|row| row.status),
-            texts(|row| row.name),
-            texts(|row| row.trace_state),
-            u64s(|row| row.start_ns),
-            u64s(|row| row.end_ns),
-        ];
-        arrays.extend(self.watched.into_iter().map(Cells::finish));
-        RecordBatch::try_new(Arc::clone(&self.watch.schema), arrays)
     }
 }

@@ -1,10 +1,21 @@
-//! Moves the bytes of OTLP traces: bytes in, columns out, and spans cut and joined into new requests.
+//! Moves the bytes of OTLP: bytes in, columns out, and spans cut and joined into new requests. The receiver takes them
+//! from the network and answers once they are in the log.
 //!
-//! The modules are plain Rust; what this file adds is the boundary to Python, explained in `eigenspan_kernel.pyi`.
+//! The modules are plain Rust; this file and `boundary` are the boundary to Python, explained in `eigenspan_kernel.pyi`.
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
+#[cfg(feature = "python")]
+mod boundary;
 pub mod columns;
+pub mod commit;
+pub mod door;
+pub mod inflate;
+pub mod log;
+pub mod receive;
+pub mod request;
+pub mod rows;
 pub mod scan;
 pub mod splice;
 pub mod wire;
@@ -19,6 +30,9 @@ mod eigenspan_kernel {
     #[pymodule_export]
     use pyo3_arrow::PyRecordBatch;
 
+    #[pymodule_export]
+    use crate::boundary::PyReceiver;
+    use crate::boundary::{PyLimits, PyLog};
     use crate::columns::{Level, Type, Watch, Watched};
 
     #[derive(FromPyObject)]
@@ -71,6 +85,17 @@ mod eigenspan_kernel {
                 .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
             let refusals = scanned.errors.into_iter().map(|(payload, e)| (payload, e.reason.to_string(), e.offset));
             Ok((PyRecordBatch::new(scanned.batch), refusals.collect()))
+        }
+
+        fn receive(
+            &self,
+            log: PyLog,
+            limits: PyLimits,
+            sensitive: Vec<String>,
+            tokens: Vec<String>,
+            remember: Vec<(Vec<u8>, u64)>,
+        ) -> PyResult<PyReceiver> {
+            PyReceiver::start(self.0.clone(), log, limits, &sensitive, tokens, remember)
         }
     }
 

@@ -5,7 +5,8 @@
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
-use crate::columns::{Best, Columns, Fixed, Scalar, Watch};
+use crate::columns::{Best, Columns, Fixed, Names, Scalar, Watch};
+use crate::rows::Rows;
 use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError};
 
 type Checked<T = ()> = Result<T, WireError>;
@@ -17,29 +18,43 @@ pub struct Scanned {
     pub errors: Vec<(u32, WireError)>,
 }
 
-/// Scans each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row.
-pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch) -> Result<Scanned, ArrowError> {
-    let mut scan = Scan {
-        watch,
-        columns: Columns::new(watch),
-        span: Best::new(watch),
-        resource: Best::new(watch),
-        at: Fixed::default(),
-    };
-    let mut errors = Vec::new();
-    for (payload, bytes) in (0..).zip(payloads) {
-        let rows = scan.columns.rows();
-        if let Err(error) = scan.payload(payload, bytes.as_ref()) {
-            scan.columns.truncate(rows);
-            errors.push((payload, error));
-        }
-    }
-    Ok(Scanned { batch: scan.columns.finish()?, errors })
+/// Why a payload has no rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Malformed(WireError),
+    /// It is sound, and one of the names that the scan looked out for is among its keys.
+    Named,
 }
 
-struct Scan<'a> {
+/// Scans each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row.
+pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch) -> Result<Scanned, ArrowError> {
+    let names = Names::default();
+    let mut scan = Scan::new(watch, &names);
+    let mut errors = Vec::new();
+    for bytes in payloads {
+        let number = scan.payloads;
+        if let Err(Refusal::Malformed(error)) = scan.add(bytes.as_ref(), true) {
+            errors.push((number, error));
+        }
+    }
+    let mut rows = Rows::new(watch);
+    rows.append(&scan.columns);
+    Ok(Scanned { batch: rows.finish()?, errors })
+}
+
+/// The names that a scan looks out for, and whether the payload has one.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    names: &'a Names,
+    found: bool,
+}
+
+/// A scan of one payload after another. Rows carry the number of their payload, counted from 0.
+pub struct Scan<'a> {
     watch: &'a Watch,
-    columns: Columns<'a>,
+    look: Look<'a>,
+    payloads: u32,
+    pub columns: Columns<'a>,
     span: Best<'a>,
     resource: Best<'a>,
     /// The payload, resource and scope that the scan is in.
@@ -47,6 +62,34 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    /// `names` are the attribute keys of which a payload must have none, at any level.
+    pub fn new(watch: &'a Watch, names: &'a Names) -> Self {
+        Self {
+            watch,
+            look: Look { names, found: false },
+            payloads: 0,
+            columns: Columns::new(watch),
+            span: Best::new(watch),
+            resource: Best::new(watch),
+            at: Fixed::default(),
+        }
+    }
+
+    /// Appends the rows of a payload, or none where it is refused. `any_name`: the names do not matter in this one.
+    pub fn add(&mut self, bytes: &'a [u8], any_name: bool) -> Result<(), Refusal> {
+        let rows = self.columns.rows();
+        self.look.found = false;
+        let read = self.payload(self.payloads, bytes);
+        self.payloads += 1;
+        let refusal = match read {
+            Err(error) => Refusal::Malformed(error),
+            Ok(()) if self.look.found && !any_name => Refusal::Named,
+            Ok(()) => return Ok(()),
+        };
+        self.columns.truncate(rows);
+        Err(refusal)
+    }
+
     fn payload(&mut self, payload: u32, bytes: &'a [u8]) -> Checked {
         if bytes.len() > i32::MAX as usize {
             return Err(WireError { reason: Reason::PayloadTooLong, offset: 0 });
@@ -88,7 +131,7 @@ impl<'a> Scan<'a> {
         while let Some(field) = body.field()? {
             match (field.number, field.value) {
                 (1, Value::Len(body)) => {
-                    let (key, value) = key_value(body, 0)?;
+                    let (key, value) = key_value(body, 0, &mut self.look)?;
                     self.resource.offer(&self.watch.resource, key, value);
                 }
                 (2, Value::Varint(_)) => {}
@@ -103,7 +146,7 @@ impl<'a> Scan<'a> {
     fn scope_spans(&mut self, mut body: Reader<'a>) -> Checked {
         while let Some(field) = body.field()? {
             match (field.number, field.value) {
-                (1, Value::Len(body)) => scope(body)?,
+                (1, Value::Len(body)) => scope(body, &mut self.look)?,
                 (2, Value::Len(body)) => self.span(body)?,
                 (3, Value::Len(body)) => text(body, "ScopeSpans", 3, field.at)?,
                 (1..=3, _) => return Err(field.wrong_type("ScopeSpans")),
@@ -121,7 +164,7 @@ impl<'a> Scan<'a> {
         while let Some(field) = body.field()? {
             match (field.number, field.value) {
                 (9, Value::Len(body)) => {
-                    let (key, value) = key_value(body, 0)?;
+                    let (key, value) = key_value(body, 0, &mut self.look)?;
                     self.span.offer(&self.watch.span, key, value);
                 }
                 (1, Value::Len(body)) => trace_id = body.rest(),
@@ -132,8 +175,8 @@ impl<'a> Scan<'a> {
                 (6, Value::Varint(kind)) => row.kind = kind as i32,
                 (7, Value::Fixed64(nanos)) => row.start_ns = nanos,
                 (8, Value::Fixed64(nanos)) => row.end_ns = nanos,
-                (11, Value::Len(body)) => event(body)?,
-                (13, Value::Len(body)) => link(body)?,
+                (11, Value::Len(body)) => event(body, &mut self.look)?,
+                (13, Value::Len(body)) => link(body, &mut self.look)?,
                 (15, Value::Len(body)) => status(body, &mut row.status)?,
                 (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
                 (1..=16, _) => return Err(field.wrong_type("Span")),
@@ -169,12 +212,12 @@ fn id<const N: usize>(bytes: &[u8], name: &'static str, at: usize) -> Checked<[u
     Ok(id)
 }
 
-fn scope(mut body: Reader<'_>) -> Checked {
+fn scope(mut body: Reader<'_>, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
             (1 | 2, Value::Len(body)) => text(body, "InstrumentationScope", field.number, field.at)?,
             (3, Value::Len(body)) => {
-                key_value(body, 0)?;
+                key_value(body, 0, look)?;
             }
             (4, Value::Varint(_)) => {}
             (1..=4, _) => return Err(field.wrong_type("InstrumentationScope")),
@@ -195,13 +238,13 @@ fn entity_ref(mut body: Reader<'_>) -> Checked {
     Ok(())
 }
 
-fn event(mut body: Reader<'_>) -> Checked {
+fn event(mut body: Reader<'_>, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
             (1, Value::Fixed64(_)) | (4, Value::Varint(_)) => {}
             (2, Value::Len(body)) => text(body, "Event", 2, field.at)?,
             (3, Value::Len(body)) => {
-                key_value(body, 0)?;
+                key_value(body, 0, look)?;
             }
             (1..=4, _) => return Err(field.wrong_type("Event")),
             _ => {}
@@ -210,7 +253,7 @@ fn event(mut body: Reader<'_>) -> Checked {
     Ok(())
 }
 
-fn link(mut body: Reader<'_>) -> Checked {
+fn link(mut body: Reader<'_>, look: &mut Look<'_>) -> Checked {
     let start = body.offset();
     let (mut trace_id, mut span_id) = (&[][..], &[][..]);
     while let Some(field) = body.field()? {
@@ -219,7 +262,7 @@ fn link(mut body: Reader<'_>) -> Checked {
             (2, Value::Len(body)) => span_id = body.rest(),
             (3, Value::Len(body)) => text(body, "Link", 3, field.at)?,
             (4, Value::Len(body)) => {
-                key_value(body, 0)?;
+                key_value(body, 0, look)?;
             }
             (5, Value::Varint(_)) | (6, Value::Fixed32(_)) => {}
             (1..=6, _) => return Err(field.wrong_type("Link")),
@@ -249,23 +292,24 @@ fn status(mut body: Reader<'_>, code: &mut i32) -> Checked {
 
 /// An attribute. `depth` is how many arrays and lists it is inside of.
 #[inline]
-fn key_value(mut body: Reader<'_>, depth: u32) -> Checked<(&str, Scalar<'_>)> {
+fn key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a str, Scalar<'a>)> {
     let mut key = "";
     let mut value = Scalar::Null;
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
             (1, Value::Len(body)) => key = body.text("KeyValue", 1, field.at)?,
-            (2, Value::Len(body)) => any_value(body, depth, &mut value)?,
+            (2, Value::Len(body)) => any_value(body, depth, &mut value, look)?,
             (3, Value::Varint(_)) => {}
             (1..=3, _) => return Err(field.wrong_type("KeyValue")),
             _ => {}
         }
     }
+    look.found |= look.names.has(key);
     Ok((key, value))
 }
 
 /// Merges an AnyValue into `value`: the last member of the oneof that is present wins.
-fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>) -> Checked {
+fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         *value = match (field.number, field.value) {
             (1, Value::Len(body)) => Scalar::Str(body.text("AnyValue", 1, field.at)?),
@@ -276,11 +320,11 @@ fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>) -> Ch
                 return Err(WireError { reason: Reason::TooDeep, offset: field.at });
             }
             (5, Value::Len(body)) => {
-                array_value(body, depth + 1)?;
+                array_value(body, depth + 1, look)?;
                 Scalar::Null
             }
             (6, Value::Len(body)) => {
-                key_value_list(body, depth + 1)?;
+                key_value_list(body, depth + 1, look)?;
                 Scalar::Null
             }
             (7, Value::Len(_)) | (8, Value::Varint(_)) => Scalar::Null,
@@ -291,10 +335,10 @@ fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>) -> Ch
     Ok(())
 }
 
-fn array_value(mut body: Reader<'_>, depth: u32) -> Checked {
+fn array_value(mut body: Reader<'_>, depth: u32, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
-            (1, Value::Len(body)) => any_value(body, depth, &mut Scalar::Null)?,
+            (1, Value::Len(body)) => any_value(body, depth, &mut Scalar::Null, look)?,
             (1, _) => return Err(field.wrong_type("ArrayValue")),
             _ => {}
         }
@@ -302,11 +346,11 @@ fn array_value(mut body: Reader<'_>, depth: u32) -> Checked {
     Ok(())
 }
 
-fn key_value_list(mut body: Reader<'_>, depth: u32) -> Checked {
+fn key_value_list(mut body: Reader<'_>, depth: u32, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
             (1, Value::Len(body)) => {
-                key_value(body, depth)?;
+                key_value(body, depth, look)?;
             }
             (1, _) => return Err(field.wrong_type("KeyValueList")),
             _ => {}

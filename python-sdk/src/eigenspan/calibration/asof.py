@@ -235,7 +235,7 @@ class AsOfIndex:
 
     def status(self, provider: str | None, backend: str | None, t_exec_ns: int | None) -> StatusSample | None:
         """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""
-        if not backend or t_exec_ns is None:
+        if not backend or t_exec_ns is None or not self._statuses:
             return None
         candidates = [provider] if provider else sorted({p for p, _ in self._statuses})
         found = [

@@ -8,6 +8,7 @@ machine does today, so they are a series of their own.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 PROVIDER_ALIASES: Final[dict[str, str]] = {
@@ -50,6 +51,7 @@ def provider_of(provider: str) -> str:
     return PROVIDER_ALIASES.get(name, name)
 
 
+@lru_cache(maxsize=4096)
 def series_of(provider: str, backend: str) -> Series:
     """The series that a provider's backend name belongs to; equal for all names of one machine.
 

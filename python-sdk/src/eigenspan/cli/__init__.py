@@ -18,6 +18,8 @@ _COMMANDS = {
     "config": "config",
     "calibration": "calibration",
     "traces": "traces",
+    "schema": "schema",
+    "validate": "validate",
     "doctor": "doctor",
 }
 

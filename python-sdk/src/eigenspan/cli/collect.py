@@ -49,7 +49,10 @@ async def _collect(settings: object) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    collector = Collector(settings)
+    try:
+        collector = Collector(settings)
+    except OSError as error:
+        raise EigenspanError(str(error)) from error
     try:
         await collector.start()
     except OSError as error:

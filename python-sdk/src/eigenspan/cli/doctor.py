@@ -15,6 +15,7 @@ import click
 from eigenspan import __version__
 from eigenspan.collector.config import load
 from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.receive_native import HAS_NATIVE
 from eigenspan.collector.scan import engine
 
 _SDKS = (
@@ -39,6 +40,7 @@ def doctor(config_file: Path | None, as_json: bool) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "engine": engine("auto").name,
+        "receive": "native" if HAS_NATIVE else "portable",
         "sdks": {name: _installed(name) for name in _SDKS},
     }
     if report["engine"] == "python":

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from eigenspan.collector.errors import EigenspanError, ScanError, Unavailable
-from eigenspan.collector.redact import redact
+from eigenspan.collector.redact import REQUESTS, redact
 from eigenspan.collector.spans import Payload, Signal, Watch
 
 if TYPE_CHECKING:
@@ -193,19 +193,21 @@ class Committer:
     def _commit(self, group: list[tuple[Payload, Done]]) -> None:
         log_ns = self._clock.log_ns()
         fresh: list[tuple[Payload, Done, bytes]] = []
-        repeats: list[Done] = []
+        repeats: list[tuple[bytes, Done]] = []
+        refused: dict[bytes, EigenspanError] = {}
         digests = set()
         for payload, done in group:
             digest = digest_of(payload)
             if payload.body and (digest in self._seen or digest in digests):
                 self.counts["repeated", payload.signal] += 1
-                repeats.append(done)
+                repeats.append((digest, done))
                 continue
             digests.add(digest)
             try:
                 redaction = redact(payload, self._redact_keys) if self._redact_keys else None
             except ScanError as error:
                 self.counts["malformed", payload.signal] += 1
+                refused[digest] = error
                 done(error)
                 continue
             if redaction is not None and redaction.cut:
@@ -217,10 +219,17 @@ class Committer:
         if scanned.errors:
             for index, scan_error in scanned.errors.items():
                 self.counts["malformed", "traces"] += 1
+                refused[traces[index][2]] = scan_error
                 traces[index][1](scan_error)
             bad = {id(traces[index]) for index in scanned.errors}
             fresh = [entry for entry in fresh if id(entry) not in bad]
-        fresh = [entry for entry in fresh if self._readable(*entry)]
+        for payload, done, digest in [entry for entry in fresh if entry[0].signal != "traces"]:
+            wrong = unreadable(payload)
+            if wrong is not None:
+                self.counts["malformed", payload.signal] += 1
+                refused[digest] = wrong
+                done(wrong)
+        fresh = [entry for entry in fresh if entry[2] not in refused]
         if fresh:
             payloads = [payload for payload, _, _ in fresh]
             try:
@@ -228,7 +237,7 @@ class Committer:
             except Unavailable as error:
                 self.counts["refused", "disk"] += len(fresh)
                 _answer([(payload, done) for payload, done, _ in fresh], error)
-                for done in repeats:
+                for _, done in repeats:
                     done(error)
                 return
             at = {id(payload): position for payload, position in zip(payloads, positions, strict=True)}
@@ -238,24 +247,19 @@ class Committer:
             for _, done, digest in fresh:
                 self._seen[digest] = log_ns
                 done(None)
-        for done in repeats:
-            done(None)
+        for digest, done in repeats:
+            done(refused.get(digest))
         while self._seen and next(iter(self._seen.values())) < log_ns - self._remember_ns:
             self._seen.popitem(last=False)
 
-    def _readable(self, payload: Payload, done: Done, _digest: bytes) -> bool:
-        """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
-        if payload.signal == "traces":
-            return True
-        from eigenspan.collector.redact import REQUESTS
 
-        try:
-            REQUESTS[payload.signal].FromString(payload.body)
-        except Exception as error:  # noqa: BLE001  upb raises DecodeError, pure Python several kinds
-            self.counts["malformed", payload.signal] += 1
-            done(ScanError(f"the {payload.signal} request cannot be decoded: {error}"))
-            return False
-        return True
+def unreadable(payload: Payload) -> ScanError | None:
+    """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
+    try:
+        REQUESTS[payload.signal].FromString(payload.body)
+    except Exception as error:  # noqa: BLE001  upb raises DecodeError, pure Python several kinds
+        return ScanError(f"the {payload.signal} request cannot be decoded: {error}")
+    return None
 
 
 def _answer(group: Sequence[tuple[Payload, Done]], error: EigenspanError) -> None:

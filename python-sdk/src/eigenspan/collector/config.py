@@ -44,10 +44,10 @@ def load(
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
-        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', error)}") from error
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
     if root is not None:
         _line_numbers(root, "$", lines)
     if not isinstance(document, dict):
@@ -59,9 +59,14 @@ def load(
         _export(document, export)
     _infer_types(document)
     try:
-        return msgspec.convert(document, Settings)
+        settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), document, lines, name)) from error
+    for key, exporter in settings.exporters.items():
+        if exporter.type != "store" and not exporter.endpoint:
+            missing = f"endpoint is missing: {exporter.type} needs a HOST:PORT - at `$.exporters.{key}`"
+            raise ConfigError(_explain(missing, document, lines, name))
+    return settings
 
 
 def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int]) -> None:
@@ -92,7 +97,12 @@ def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, i
 
     whole = _ENV.fullmatch(node)
     text = _ENV.sub(value, node)
-    return yaml.safe_load(text) if whole and text else text
+    if not whole or not text or ".headers." in path:
+        return text
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text  # a password may begin like YAML
 
 
 def _override(document: dict[str, Any], text: str) -> None:
@@ -107,7 +117,7 @@ def _override(document: dict[str, Any], text: str) -> None:
             raise ConfigError(f"--set {text!r}: {key} is not a mapping")
     try:
         node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"--set {text!r}: the value is not valid YAML") from error
 
 

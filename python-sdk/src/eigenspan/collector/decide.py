@@ -7,6 +7,7 @@ the trace id under the same share agrees.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def compile_rule(name: str, when: str, keep: float, schema: dict[str, pl.DataTyp
     """Check a rule against the columns there are; ConfigError says what is wrong with it."""
     try:
         condition = pl.sql_expr(when or "true")
-        type_ = pl.DataFrame(schema=schema).lazy().select(condition.alias("_")).collect_schema()["_"]
+        type_ = pl.DataFrame(schema=schema).clear(1).select(condition.alias("_")).schema["_"]
     except Exception as error:
         raise ConfigError(
             f"rule {name!r}: {when!r} is not an expression over a trace's columns: {str(error).splitlines()[0]}; "
@@ -66,6 +67,9 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
+        used = {name for rule in self.rules for name in rule.condition.meta.root_names()}
+        self.read_calibration = not used.isdisjoint(CALIBRATION_COLUMNS)  # else only kept traces need to be calibrated
+        self.failed: Counter[str] = Counter()  # by rule: traces on which its condition could not be evaluated
 
     def decide(self, traces: pl.DataFrame, through: int, now_ns: int) -> list[Decision]:
         """One decision for each row of `traces`. A trace that no rule matches is dropped under rule `none`."""
@@ -88,16 +92,21 @@ class Rules:
 
     def _first_match(self, traces: pl.DataFrame) -> npt.NDArray[np.int64]:
         first = np.full(len(traces), -1, dtype=np.int64)
-        if self.rules:
-            matched = traces.select(
-                rule.condition.fill_null(value=False).alias(str(i)) for i, rule in enumerate(self.rules)
-            )
-            for i in reversed(range(len(self.rules))):
-                column = (
-                    matched[str(i)] if len(matched) == len(traces) else matched[str(i)].new_from_index(0, len(traces))
-                )
-                first[column.to_numpy()] = i
+        for i in reversed(range(len(self.rules))):
+            first[self._matches(self.rules[i], traces)] = i
         return first
+
+    def _matches(self, rule: Rule, traces: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        """Where a rule's condition holds; a trace on which it cannot be evaluated (a cast, say) is no match."""
+        try:
+            column = traces.select(rule.condition.fill_null(value=False)).to_series()
+        except pl.exceptions.PolarsError:
+            if len(traces) <= 1:
+                self.failed[rule.name] += len(traces)
+                return np.zeros(len(traces), dtype=bool)
+            middle = len(traces) // 2
+            return np.concatenate((self._matches(rule, traces[:middle]), self._matches(rule, traces[middle:])))
+        return (column if len(column) == len(traces) else column.new_from_index(0, len(traces))).to_numpy()
 
 
 def _randomness(traces: pl.DataFrame) -> npt.NDArray[np.uint64]:

@@ -17,7 +17,7 @@ from eigenspan.collector.state import KeptRow
 
 TraceKey = tuple[str, int, int]  # tenant, trace id's high and low 64 bits
 _ROW = np.dtype([("fingerprint", "<u8"), ("through", "<u8")])
-_MERGE = 64  # runs; then the newest half becomes one
+_MERGE_NS = 3_600_000_000_000  # decisions further apart than this are forgotten apart, so their runs stay apart
 
 
 class Decision(msgspec.Struct, array_like=True, frozen=True):
@@ -87,11 +87,15 @@ class Decided:
         return run.tobytes()
 
     def _add_run(self, decided_ns: int, run: npt.NDArray[np.void]) -> None:
+        while self._runs:
+            last_ns, last = self._runs[-1]
+            if last_ns // _MERGE_NS != decided_ns // _MERGE_NS or len(last) > 2 * len(run):
+                break
+            self._runs.pop()
+            merged = np.concatenate((last, run))
+            run = merged[np.argsort(merged["fingerprint"], kind="stable")]
+            decided_ns = max(decided_ns, last_ns)
         self._runs.append((decided_ns, run))
-        if len(self._runs) > _MERGE:
-            small = self._runs[-_MERGE // 2 :]
-            merged = np.concatenate([run for _, run in small])
-            self._runs[-_MERGE // 2 :] = [(decided_ns, merged[np.argsort(merged["fingerprint"], kind="stable")])]
 
     def find(self, keys: list[TraceKey]) -> dict[TraceKey, Decision | Dropped]:
         """The decisions about those of `keys` that were decided."""

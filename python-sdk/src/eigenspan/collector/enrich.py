@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import polars as pl
 
@@ -24,6 +25,16 @@ _SPAN_ATTRIBUTES_TAG = b"\x4a"  # Span.attributes = 9, length-delimited
 
 def encode_attribute(key: str, value: Value) -> bytes:
     """A Span.attributes field: tag, length and KeyValue, as protobuf writes it."""
+    # What a backend's spans are given is mostly the same. 0.0 and -0.0 are equal and have different bytes.
+    return _encode_again(key, value) if value and isinstance(value, str | bool | int | float) else _encode(key, value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _encode_again(key: str, value: Value) -> bytes:
+    return _encode(key, value)
+
+
+def _encode(key: str, value: Value) -> bytes:
     name = key.encode()
     any_value = _any_value(value)
     body = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(any_value)) + any_value

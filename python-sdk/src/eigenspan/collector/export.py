@@ -56,8 +56,8 @@ class Destination(Protocol):
 def assemble(
     items: Sequence[Item], read: Callable[[int], bytes], engine: Engine, limit_bytes: int = REQUEST_BYTES
 ) -> Iterator[bytes]:
-    """The export requests for `items`, each of about `limit_bytes` at the most."""
-    edits: dict[int, list[Edit]] = defaultdict(list)
+    """The export requests for `items`, each of `limit_bytes` at the most where it holds more than one span."""
+    edits: list[tuple[int, Edit]] = []
     size = 0
     for item in items:
         if not item.spans:
@@ -67,20 +67,32 @@ def assemble(
             add = item.adds[span.add] if span.add >= 0 else ()
             cost = span.length + 64 + sum(len(field) for _, field in add)
             if size and size + cost > limit_bytes:
-                yield _splice(edits, read, engine)
-                edits, size = defaultdict(list), 0
-            edits[span.position].append(_edit(span, add))
+                yield from _splice(edits, read, engine, limit_bytes)
+                edits, size = [], 0
+            edits.append((span.position, _edit(span, add)))
             size += cost
     if edits:
-        yield _splice(edits, read, engine)
+        yield from _splice(edits, read, engine, limit_bytes)
 
 
 def _edit(span: SpanEdit, add: tuple[tuple[str, bytes], ...]) -> Edit:
     return Edit(span.offset, span.length, add, span.trace_state)
 
 
-def _splice(edits: dict[int, list[Edit]], read: Callable[[int], bytes], engine: Engine) -> bytes:
-    return engine.splice([(read(position), found) for position, found in sorted(edits.items())])
+def _splice(
+    edits: Sequence[tuple[int, Edit]], read: Callable[[int], bytes], engine: Engine, limit_bytes: int
+) -> Iterator[bytes]:
+    """One request; two or more where resources and scopes make it larger than `limit_bytes`."""
+    by_position: defaultdict[int, list[Edit]] = defaultdict(list)
+    for position, edit in edits:
+        by_position[position].append(edit)
+    request = engine.splice([(read(position), found) for position, found in sorted(by_position.items())])
+    if len(request) <= limit_bytes or len(edits) == 1:
+        yield request
+        return
+    middle = len(edits) // 2
+    yield from _splice(edits[:middle], read, engine, limit_bytes)
+    yield from _splice(edits[middle:], read, engine, limit_bytes)
 
 
 class Worker:
@@ -147,10 +159,15 @@ class Worker:
     def _send(self, batch: Sequence[Outgoing]) -> None:
         try:
             bodies = self._bodies(batch)
-            self._destination.deliver(batch[0].signal, bodies)
         except KeyError as error:
             self._divide(batch, f"the log no longer holds position {error}")
-        except (Refused, ValueError) as error:
+            return
+        except ValueError as error:
+            self._divide(batch, str(error))
+            return
+        try:
+            self._destination.deliver(batch[0].signal, bodies)
+        except Refused as error:
             self._divide(batch, str(error))
         else:
             self._state.sent(self.name, [row.id for row in batch])

@@ -42,7 +42,7 @@ class _Segment:
     end: int = HEADER_BYTES  # bytes of it that are synced and sound
     positions: array[int] = field(default_factory=lambda: array("Q"))
     offsets: array[int] = field(default_factory=lambda: array("Q"))
-    lengths: array[int] = field(default_factory=lambda: array("L"))
+    lengths: array[int] = field(default_factory=lambda: array("Q"))
     last_received_ns: int = 0
 
 
@@ -95,6 +95,10 @@ class Log:
             self.found.append((item.digest, item.log_ns))
             segment.end = item.body_offset + len(item.payload.body)
         self._segments.append(segment)
+
+    def not_before(self, position: int) -> None:
+        """Give out no position below `position`: what follows from the log may know more of them than the log still holds."""
+        self._next = max(self._next, position)
 
     @property
     def next_position(self) -> int:
@@ -150,10 +154,6 @@ class Log:
 
     def _start_segment(self) -> _Segment:
         path = self._directory / f"{self._next:020d}.seg"
-        if self._segments and not self._segments[-1].positions:
-            empty = self._segments.pop()
-            self._files.close(empty.fd)
-            self._files.remove(empty.path)
         self._files.remove(path)
         fd = self._files.create(path)
         try:
@@ -165,9 +165,42 @@ class Log:
             raise
         segment = _Segment(path, fd, self._next)
         with self._lock:
+            empty = self._segments.pop() if self._segments and not self._segments[-1].positions else None
             self._segments.append(segment)
         self._sealed = False
+        if empty is not None:
+            self._files.close(empty.fd)
+            self._files.remove(empty.path)
         return segment
+
+    def hand_over(self) -> tuple[Path, int, int]:
+        """Leave appending to the kernel: the directory, the size of a segment, and the position to go on from.
+
+        From here on `append` is not called; the kernel tells with `adopt` what it has appended.
+        """
+        with self._lock:
+            empty = self._segments.pop() if self._segments and not self._segments[-1].positions else None
+        if empty is not None:
+            self._files.close(empty.fd)
+            self._files.remove(empty.path)
+        return self._directory, self._segment_bytes, self._next
+
+    def adopt(self, first: int, positions: bytes, offsets: bytes, lengths: bytes, *, received_ns: int, end: int) -> None:
+        """Take note of durable records that the kernel appended to the segment that begins with position `first`.
+
+        The numbers are unsigned, of eight bytes in the machine's order; `end` is the segment's length now.
+        """
+        with self._lock:
+            if not self._segments or self._segments[-1].first != first:
+                path = self._directory / f"{first:020d}.seg"
+                self._segments.append(_Segment(path, self._files.open(path), first))
+            segment = self._segments[-1]
+            segment.positions.frombytes(positions)
+            segment.offsets.frombytes(offsets)
+            segment.lengths.frombytes(lengths)
+            segment.last_received_ns = max(segment.last_received_ns, received_ns)
+            segment.end = end
+            self._next = segment.positions[-1] + 1
 
     def _seal(self, segment: _Segment) -> None:
         self._sealed = True
@@ -182,6 +215,12 @@ class Log:
             segment, i = self._find(position)
             fd, offset, length = segment.fd, segment.offsets[i], segment.lengths[i]
             return self._files.read_at(fd, length, offset)
+
+    def read_part(self, position: int, start: int, length: int) -> bytes:
+        """`length` bytes from `start` on of the body at `position`; KeyError where it is not held (any longer)."""
+        with self._lock:
+            segment, i = self._find(position)
+            return self._files.read_at(segment.fd, length, segment.offsets[i] + start)
 
     def _find(self, position: int) -> tuple[_Segment, int]:
         at = bisect_right(self._segments, position, key=lambda s: s.first) - 1

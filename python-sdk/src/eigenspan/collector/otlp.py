@@ -55,6 +55,8 @@ def json_to_protobuf(signal: Signal, data: bytes) -> bytes:
     """The protobuf bytes of an OTLP/JSON request: ids are hexadecimal there, unknown fields are ignored."""
     try:
         document = json.loads(data)
+        if not isinstance(document, dict):
+            raise BadData(f"the body is not OTLP/JSON {signal}: it is no object")
         _ids_to_base64(document)
         message = json_format.ParseDict(document, REQUESTS[signal](), ignore_unknown_fields=True)
     except RecursionError as error:

@@ -91,13 +91,16 @@ class Pipeline:
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
         self._handled = 0  # the last position, of any signal, that a committed turn covers
         self._turn = _Turn()
+        self._batches: list[Committed] = []  # drained from the receiver and not yet taken in
+        self._late: list[Late] = []  # late spans whose decisions have not been followed yet
         self._housekept_ns = 0
 
     def replay(self, committed: Iterable[Committed], checkpoint: Checkpoint | None) -> None:
         """Take up the log again: what was decided is known, what was not is open as it was."""
         self._handled = checkpoint.through if checkpoint else 0
         for batch in committed:
-            self._take_in([batch])
+            self._batches.append(batch)
+            self._take_in()
 
     def tick(self, log_ns: int, wall_ns: int) -> int:
         """One turn: what is on disk becomes columns, columns become decisions, decisions become rows to send.
@@ -106,7 +109,8 @@ class Pipeline:
         by a later call, and the door stays shut until it is.
         """
         turn = self._turn
-        self._take_in(self.receiver.committed())
+        self._batches += self.receiver.committed()
+        self._take_in()
         due = self.traces.due(log_ns)
         if due is not None:
             try:
@@ -123,21 +127,30 @@ class Pipeline:
         self._admit()
         return len(turn.items)
 
-    def _take_in(self, batches: Sequence[Committed]) -> None:
-        """What became durable: other signals go straight on, spans are counted and join their traces."""
-        if not batches:
-            return
+    def _take_in(self) -> None:
+        """What became durable: other signals go straight on, spans are counted and join their traces.
+
+        What fails is done again by the next turn: nothing is let go of before it is held elsewhere.
+        """
+        if self._batches:
+            self._join(self._batches)
+            self._batches = []
+        while self._late:
+            self._follow(self._late[0])
+            self._late.pop(0)
+
+    def _join(self, batches: Sequence[Committed]) -> None:
+        spans = classify(pl.concat([batch.spans for batch in batches]))
+        self.metrics.count(spans)
+        late = self.traces.add(spans)
+        if late is not None and not late.spans.is_empty():
+            self._late.append(late)
         for batch in batches:
             for position, signal, tenant in batch.others:
                 if position > self._handled:
                     self._turn.items.append((signal, Item(tenant, b"", position=position)))
                     if not self.exporters[signal]:
                         self.counts[f"not_exported_{signal}"] += 1
-        spans = classify(pl.concat([batch.spans for batch in batches]))
-        self.metrics.count(spans)
-        late = self.traces.add(spans)
-        if late is not None and not late.spans.is_empty():
-            self._follow(late)
         self.traces.position = max(self.traces.position, batches[-1].through)
 
     def _follow(self, late: Late) -> None:
@@ -165,9 +178,12 @@ class Pipeline:
         self._keep(keys, now)
 
     def _decide(self, due: Due, wall_ns: int) -> None:
-        calibrated = calibrate(due.quantum, self.calibrations.index())
+        calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
         decisions = self.rules.decide(describe(due, calibrated), self.traces.position, wall_ns)
         keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
+        if not self.rules.read_calibration:
+            kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
+            calibrated = calibrate(kept_quantum, self.calibrations.index())
         spans = due.spans.filter(pl.Series(keep[due.spans["trace"].to_numpy()]))
         adds = self._calibration_adds([c for c in calibrated if keep[c.trace]])
         items = enrich(spans, due.keys, decisions, adds)
@@ -192,7 +208,7 @@ class Pipeline:
             summary = found.match.snapshot
             attributes = backend_attributes(summary, found.executed_ns, found.match.kind, found.status)
             if summary is not None:
-                span = self.log.read(found.position)[found.offset : found.offset + found.length]
+                span = self.log.read_part(found.position, found.offset, found.length)
                 usage = read_usage(span)
                 if usage is not None:
                     attributes |= circuit_attributes(self.calibrations.document(summary.version), usage)

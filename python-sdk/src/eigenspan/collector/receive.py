@@ -1,13 +1,14 @@
 """The door: OTLP in, an answer out once the bytes are on disk.
 
 `Receiver` is all that the pipeline sees: it sets admission as data and gets committed columns. `PortableReceiver` does
-this with grpcio and uvicorn; an engine in the kernel has the same face.
+this with grpcio and uvicorn; `receive_native.NativeReceiver` in the kernel has the same face.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
@@ -28,6 +29,33 @@ class Receiver(Protocol):
     """A receive engine."""
 
     name: str
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Requests that were refused (by reason), malformed or repeated (by signal)."""
+
+    @property
+    def redacted(self) -> Counter[str]:
+        """Values that were replaced before anything was written, by key."""
+
+    @property
+    def undrained(self) -> int:
+        """How much the pipeline has not taken yet; 0 is nothing."""
+
+    def remember(self, digest: bytes, log_ns: int) -> None:
+        """Before `start`: note a payload that the log already holds."""
+
+    def start(self) -> None:
+        """Begin to commit."""
+
+    async def listen_grpc(self, endpoint: str, max_bytes: int) -> int:
+        """Listen for OTLP/gRPC; returns the port."""
+
+    async def listen_http(self, endpoint: str, max_bytes: int) -> int:
+        """Listen for OTLP/HTTP; returns the port."""
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Stop listening, answer what is in flight, and commit it."""
 
     def committed(self) -> list[Committed]:
         """What became durable since the last call."""
@@ -78,6 +106,29 @@ class PortableReceiver:
         self._door = Door(committer, clock)
         self._grpc: list[Any] = []
         self._http: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Requests that were refused (by reason), malformed or repeated (by signal)."""
+        return self._committer.counts
+
+    @property
+    def redacted(self) -> Counter[str]:
+        """Values that were replaced before anything was written, by key."""
+        return self._committer.redacted
+
+    @property
+    def undrained(self) -> int:
+        """Group commits that the pipeline has not taken yet."""
+        return self._committer.undrained
+
+    def remember(self, digest: bytes, log_ns: int) -> None:
+        """Note a payload that the log already holds, so that a client's retry of it is not logged again."""
+        self._committer.remember(digest, log_ns)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._committer.start()
 
     def committed(self) -> list[Committed]:
         """What became durable since the last call."""

@@ -1,7 +1,7 @@
 """Redaction: values of sensitive keys are replaced in the bytes before anything reaches a disk.
 
-A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays).
-Its value becomes the string `[redacted]`. Payloads that contain none of the keys are returned as they are; searching
+A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays), and
+matches whole, in any case of its ASCII letters. Its value becomes the string `[redacted]`. Payloads that contain none of the keys are returned as they are; searching
 for them costs a few memory scans.
 """
 
@@ -43,7 +43,8 @@ class Redaction:
 
 def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     """Replace the values of `keys` in `payload`; ScanError where the bytes cannot be read."""
-    present = {key for key in keys if key.encode() in payload.body}
+    lowered = payload.body.lower()
+    present = {low for key in keys if (low := key.lower()).encode() in lowered}
     if not present:
         return Redaction(payload)
     message = REQUESTS[payload.signal]()
@@ -59,7 +60,7 @@ def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
 
 
 def _redact_in(message: Any, keys: set[str], cut: Counter[str]) -> None:
-    if isinstance(message, KeyValue) and message.key in keys:
+    if isinstance(message, KeyValue) and message.key.lower() in keys:
         message.value.Clear()
         message.value.string_value = REDACTED
         cut[message.key] += 1

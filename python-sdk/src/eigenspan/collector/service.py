@@ -26,7 +26,9 @@ from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
-from eigenspan.collector.receive import PortableReceiver, serve_asgi, stop_asgi
+from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
+from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
+from eigenspan.collector.receive_native import Limits as NativeLimits
 from eigenspan.collector.scan import Engine, engine
 from eigenspan.collector.settings import Exporter, Settings
 from eigenspan.collector.spans import Signal, Watch
@@ -93,6 +95,16 @@ def destination(name: str, settings: Exporter, store: TraceStore) -> Destination
     )
 
 
+def receives_natively(settings: Settings) -> bool:
+    """Whether the kernel receives; ConfigError where it is told to and cannot."""
+    name = settings.receivers.otlp.engine
+    if name == "native" and not HAS_NATIVE:
+        raise ConfigError(
+            "receivers.otlp.engine: 'native' needs the package eigenspan-kernel; valid here: 'auto', 'portable'"
+        )
+    return name == "native" or (name == "auto" and HAS_NATIVE and settings.service.engine != "python")
+
+
 class Collector:
     """All parts of a running collector. `start` and `stop` run on the event loop; the pipeline has a thread."""
 
@@ -114,6 +126,7 @@ class Collector:
         self.calibrations = CalibrationStore(data / "calibration.db")
         self._import_calibrations()
         checkpoint = self.state.checkpoint()
+        self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
         decided = Decided()
         decided.load(self.state.kept(), self.state.dropped())
@@ -123,12 +136,7 @@ class Collector:
         self.traces = Traces(
             self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
         )
-        otlp = settings.receivers.otlp
-        self.committer = Committer(
-            self.log, self.engine, self.clock, watch=self.watch,
-            redact_keys=settings.processors.redact.keys, max_bytes=otlp.max_in_flight_bytes,
-        )  # fmt: skip
-        self.receiver = PortableReceiver(self.committer, self.clock)
+        self.receiver = self._receiver()
         self.workers = [
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
             for name, exporter in settings.exporters.items()
@@ -143,13 +151,26 @@ class Collector:
             limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
         )  # fmt: skip
         while self.log.found:
-            self.committer.remember(*self.log.found.popleft())
+            self.receiver.remember(*self.log.found.popleft())
         self.pipeline.replay(self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint)
         self.telemetry = Telemetry(self)
         self.ports: dict[str, int] = {}
         self._servers: list[Any] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._turn, name="eigenspan-pipeline", daemon=True)
+
+    def _receiver(self) -> Receiver:
+        otlp, keys = self.settings.receivers.otlp, self.settings.processors.redact.keys
+        if receives_natively(self.settings):
+            limits = NativeLimits(
+                request_bytes=otlp.max_request_bytes, in_flight_bytes=otlp.max_in_flight_bytes,
+                connections=otlp.max_connections, read_s=otlp.read_timeout, idle_s=otlp.idle_timeout,
+            )  # fmt: skip
+            return NativeReceiver(self.log, self.clock, watch=self.watch, redact_keys=keys, limits=limits)
+        committer = Committer(
+            self.log, self.engine, self.clock, watch=self.watch, redact_keys=keys, max_bytes=otlp.max_in_flight_bytes
+        )
+        return PortableReceiver(committer, self.clock)
 
     def _import_calibrations(self) -> None:
         settings = self.settings.processors.calibration
@@ -167,7 +188,7 @@ class Collector:
 
     async def start(self) -> None:
         """Open the ports and begin; OSError where one is taken."""
-        self.committer.start()
+        self.receiver.start()
         for worker in self.workers:
             worker.start()
         self._thread.start()

@@ -30,7 +30,7 @@ class Listener(_Settings):
 
 
 class Protocols(_Settings):
-    """The protocols that are served; leave one out (null) to not listen for it."""
+    """The protocols that are served; null for one that is not wanted."""
 
     grpc: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4317"))
     http: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4318"))
@@ -40,13 +40,26 @@ class OtlpReceiver(_Settings):
     """The OTLP receiver."""
 
     protocols: Protocols = msgspec.field(default_factory=Protocols)
-    engine: Annotated[Literal["auto", "portable"], Meta(description="Which engine listens.")] = "auto"
+    engine: Annotated[
+        Literal["auto", "native", "portable"],
+        Meta(description="Which engine listens: the compiled kernel (native) or Python (portable)."),
+    ] = "auto"
     max_request_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="The largest request, before and after decompression.")
     ] = 64 << 20
     max_in_flight_bytes: Annotated[
         int, Meta(ge=1 << 20, description="Bytes that may wait to be written; past it clients are told to come back.")
     ] = 256 << 20
+    max_connections: Annotated[
+        int, Meta(ge=1, description="Connections held at once; more are closed at once. Native engine.")
+    ] = 4096
+    read_timeout: Annotated[
+        float,
+        Meta(gt=0, description="Seconds that a peer may take over a request's head or stay behind in a body. Native engine."),
+    ] = 20.0
+    idle_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds that a connection may be without requests. Native engine.")
+    ] = 600.0
 
 
 class Receivers(_Settings):
@@ -164,7 +177,7 @@ class Health(_Settings):
 
 
 class Extensions(_Settings):
-    """What is served besides; leave one out (null) to not serve it."""
+    """What is served besides; null for one that is not wanted."""
 
     page: Page | None = msgspec.field(default_factory=Page)
     telemetry: Telemetry | None = msgspec.field(default_factory=Telemetry)

@@ -45,7 +45,7 @@ class Telemetry:
         """What the page and the demo's table show: what came, what was kept and why, what was enriched."""
         c = self._collector
         rules: dict[str, dict[str, int]] = {}
-        for (rule, keep), n in c.metrics.traces.items():
+        for (rule, keep), n in c.metrics.traces.copy().items():
             rules.setdefault(rule, {"kept": 0, "dropped": 0})["kept" if keep else "dropped"] += n
         return {
             "engine": {"receive": c.receiver.name, "scan": c.engine.name},
@@ -54,10 +54,10 @@ class Telemetry:
             "traces": {"open": len(c.traces), "rules": rules},
             "enriched": [
                 {"backend": backend, "calibration": version, "match": match, "spans": n}
-                for (backend, version, match), n in sorted(c.pipeline.enriched.items())
+                for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
             ],
-            "counts": dict(c.pipeline.counts + c.traces.counts),
-            "redacted": dict(c.committer.redacted),
+            "counts": dict(c.pipeline.counts.copy() + c.traces.counts.copy()),
+            "redacted": dict(c.receiver.redacted),
             "exporters": {w.name: dict(w.counts) | {"last_error": w.last_error} for w in c.workers},
             "outbox": {name: {"waiting": w, "parked": p} for name, (w, p) in c.state.backlog().items()},
             "ports": c.ports,
@@ -67,12 +67,12 @@ class Telemetry:
         """Everything in the Prometheus text format."""
         c = self._collector
         door: dict[str, list[tuple[dict[str, str], float]]] = {"refused": [], "malformed": [], "repeated": []}
-        for (what, which), n in sorted(c.committer.counts.items()):
+        for (what, which), n in sorted(c.receiver.counts.items()):
             door[what].append(({"reason" if what == "refused" else "signal": which}, n))
-        counts = [({"what": what}, n) for what, n in sorted((c.pipeline.counts + c.traces.counts).items())]
+        counts = [({"what": what}, n) for what, n in sorted((c.pipeline.counts.copy() + c.traces.counts.copy()).items())]
         enriched = [
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
-            for (backend, version, match), n in sorted(c.pipeline.enriched.items())
+            for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
         ]
         backlog = c.state.backlog()
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -84,8 +84,10 @@ class Telemetry:
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
             *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
-                    [({"key": key}, n) for key, n in sorted(c.committer.redacted.items())]),
+                    [({"key": key}, n) for key, n in sorted(c.receiver.redacted.items())]),
             *c.metrics.prometheus(),
+            *family("eigenspan_rule_failures_total", "counter", "Traces on which a rule's condition could not be evaluated.",
+                    [({"rule": rule}, n) for rule, n in sorted(c.rules.failed.items())]),
             *family("eigenspan_traces_open", "gauge", "Undecided traces.", [({}, len(c.traces))]),
             *family("eigenspan_spans_open", "gauge", "Spans of undecided traces.", [({}, c.traces.open_spans)]),
             *family("eigenspan_pipeline_events_total", "counter", "What happened to spans and traces on the way.", counts),

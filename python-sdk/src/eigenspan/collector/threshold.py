@@ -22,7 +22,7 @@ def threshold_of(probability: float) -> int:
     """
     if not 0 < probability <= 1:
         raise ValueError(f"a sampling probability is in (0, 1], not {probability}")
-    exact = SPACE - round(probability * SPACE)
+    exact = SPACE - max(1, round(probability * SPACE))
     text = f"{exact:014x}"
     digits = min(_DIGITS, _PRECISION + len(text) - len(text.lstrip("f")))
     unit = 1 << (4 * (_DIGITS - digits))

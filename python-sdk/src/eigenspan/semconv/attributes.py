@@ -54,11 +54,26 @@ ML_TRAINING_EPOCHS: Final = "ml.training.epochs"
 ML_TRAINING_FINAL_LOSS: Final = "ml.training.final_loss"
 """Deprecated: Replaced by `quantum.training.final_loss`."""
 
+QUANTUM_ALGORITHM_ADVANTAGE: Final = "quantum.algorithm.advantage"
+"""The time of the classical comparison over the time of the quantum solution, for an answer of equal quality."""
+
+QUANTUM_ALGORITHM_APPROXIMATION_RATIO: Final = "quantum.algorithm.approximation_ratio"
+"""The value reached over the optimal value, from 0 to 1."""
+
+QUANTUM_ALGORITHM_CLASSICAL_METHOD: Final = "quantum.algorithm.classical_method"
+"""The classical method that the algorithm is compared with."""
+
+QUANTUM_ALGORITHM_CLASSICAL_VALUE: Final = "quantum.algorithm.classical_value"
+"""The value of the objective that the classical method reached."""
+
 QUANTUM_ALGORITHM_NAME: Final = "quantum.algorithm.name"
 """The name of the algorithm."""
 
 QUANTUM_ALGORITHM_TYPE: Final = "quantum.algorithm.type"
 """The kind of algorithm."""
+
+QUANTUM_ALGORITHM_VALUE: Final = "quantum.algorithm.value"
+"""The value of the objective that the algorithm reached."""
 
 QUANTUM_BACKEND_BENCHMARK_CLOPS: Final = "quantum.backend.benchmark.clops"
 """Circuit layer operations per second, as reported."""
@@ -114,6 +129,9 @@ QUANTUM_BACKEND_CALIBRATION_TWO_QUBIT_ERROR_MEDIAN: Final = "quantum.backend.cal
 QUANTUM_BACKEND_CALIBRATION_VERSION: Final = "quantum.backend.calibration.version"
 """The content version of the calibration snapshot that was in force when the job ran."""
 
+QUANTUM_BACKEND_ERROR_KIND: Final = "quantum.backend.error_kind"
+"""The kind of error that a rate is about."""
+
 QUANTUM_BACKEND_GATE_ERROR: Final = "quantum.backend.gate_error"
 """A typical gate error of the backend, as the program itself knows it."""
 
@@ -129,6 +147,9 @@ QUANTUM_BACKEND_QUBIT_COUNT: Final = "quantum.backend.qubit_count"
 QUANTUM_BACKEND_QUEUE_LENGTH: Final = "quantum.backend.queue.length"
 """The number of jobs that waited for the backend, at the last sample before the job ran."""
 
+QUANTUM_BACKEND_RATE_LIMIT_REMAINING: Final = "quantum.backend.rate_limit.remaining"
+"""How many more requests the provider takes in the current period."""
+
 QUANTUM_BACKEND_READOUT_ERROR: Final = "quantum.backend.readout_error"
 """A typical readout error of the backend, as the program itself knows it."""
 
@@ -138,8 +159,23 @@ QUANTUM_BACKEND_SIMULATOR: Final = "quantum.backend.simulator"
 QUANTUM_BACKEND_STATUS: Final = "quantum.backend.status"
 """The state of the backend when the job ran."""
 
+QUANTUM_BACKEND_UPTIME_RATIO: Final = "quantum.backend.uptime_ratio"
+"""The share of the last 30 days in which the backend took jobs, from 0 to 1."""
+
 QUANTUM_BACKEND_VERSION: Final = "quantum.backend.version"
 """The version of the backend as its provider counts it."""
+
+QUANTUM_BACKEND_WINDOW_END_TIME: Final = "quantum.backend.window.end_time"
+"""When the current or the next availability window of the backend ends (ISO 8601, UTC)."""
+
+QUANTUM_BACKEND_WINDOW_START_TIME: Final = "quantum.backend.window.start_time"
+"""When the current or the next availability window of the backend begins (ISO 8601, UTC)."""
+
+QUANTUM_CIRCUIT_APPROXIMATION: Final = "quantum.circuit.approximation"
+"""How the circuit was approximated or compressed."""
+
+QUANTUM_CIRCUIT_APPROXIMATION_DEGREE: Final = "quantum.circuit.approximation_degree"
+"""How exact the approximation is, from 0 to 1, where 1 is exact."""
 
 QUANTUM_CIRCUIT_CALIBRATION_BASIS: Final = "quantum.circuit.calibration.basis"
 """What the estimate was computed from."""
@@ -174,6 +210,9 @@ QUANTUM_CIRCUIT_COUNT: Final = "quantum.circuit.count"
 QUANTUM_CIRCUIT_DEPTH: Final = "quantum.circuit.depth"
 """The number of layers of operations that the circuit takes when independent operations run together."""
 
+QUANTUM_CIRCUIT_ESTIMATED_ERROR: Final = "quantum.circuit.estimated_error"
+"""One minus the success probability that the program estimated for the circuit before it ran."""
+
 QUANTUM_CIRCUIT_FAMILY: Final = "quantum.circuit.family"
 """The kind of circuit, by which like is compared with like."""
 
@@ -182,6 +221,21 @@ QUANTUM_CIRCUIT_GATE_COUNT: Final = "quantum.circuit.gate_count"
 
 QUANTUM_CIRCUIT_HASH: Final = "quantum.circuit.hash"
 """A digest of the circuit's structure, equal for equal circuits within one library version."""
+
+QUANTUM_CIRCUIT_LOGICAL_DEPTH: Final = "quantum.circuit.logical.depth"
+"""The depth of the circuit as it was written."""
+
+QUANTUM_CIRCUIT_LOGICAL_GATE_COUNT: Final = "quantum.circuit.logical.gate_count"
+"""The number of operations of the circuit as it was written, measurements and barriers excluded."""
+
+QUANTUM_CIRCUIT_LOGICAL_HASH: Final = "quantum.circuit.logical.hash"
+"""A digest of the structure of the circuit as it was written, before it was transpiled."""
+
+QUANTUM_CIRCUIT_LOGICAL_QUBIT_COUNT: Final = "quantum.circuit.logical.qubit_count"
+"""The number of qubits of the circuit as it was written."""
+
+QUANTUM_CIRCUIT_LOGICAL_TWO_QUBIT_GATE_COUNT: Final = "quantum.circuit.logical.two_qubit_gate_count"
+"""The number of operations on two qubits or more of the circuit as it was written."""
 
 QUANTUM_CIRCUIT_MEASUREMENT_COUNT: Final = "quantum.circuit.measurement_count"
 """The number of qubit measurements in the circuit."""
@@ -198,6 +252,9 @@ QUANTUM_CIRCUIT_PARAMETER_COUNT: Final = "quantum.circuit.parameter_count"
 QUANTUM_CIRCUIT_PHYSICAL_QUBITS: Final = "quantum.circuit.physical_qubits"
 """The backend's qubits on which the circuit runs, named as the backend's calibration names them."""
 
+QUANTUM_CIRCUIT_QASM: Final = "quantum.circuit.qasm"
+"""The circuit as OpenQASM text."""
+
 QUANTUM_CIRCUIT_QUBIT_COUNT: Final = "quantum.circuit.qubit_count"
 """The number of qubits on which the circuit acts."""
 
@@ -210,8 +267,14 @@ QUANTUM_COST_AMOUNT: Final = "quantum.cost.amount"
 QUANTUM_COST_CURRENCY: Final = "quantum.cost.currency"
 """The currency of `quantum.cost.amount` as ISO 4217 writes it."""
 
+QUANTUM_COST_PER_SUCCESS: Final = "quantum.cost.per_success"
+"""The estimated spend for one successful outcome, in `quantum.cost.currency`."""
+
 QUANTUM_COST_SOURCE: Final = "quantum.cost.source"
 """Where the amount comes from."""
+
+QUANTUM_COST_TYPE: Final = "quantum.cost.type"
+"""What is paid for."""
 
 QUANTUM_DEVICE: Final = "quantum.device"
 """Deprecated: Replaced by `quantum.backend.name`."""
@@ -221,6 +284,18 @@ QUANTUM_ERROR_MESSAGE: Final = "quantum.error.message"
 
 QUANTUM_ERROR_TYPE: Final = "quantum.error.type"
 """Deprecated: Replaced by `error.type`."""
+
+QUANTUM_EVALUATION_EXPLANATION: Final = "quantum.evaluation.explanation"
+"""Why the score is what it is."""
+
+QUANTUM_EVALUATION_LABEL: Final = "quantum.evaluation.label"
+"""The score in a word."""
+
+QUANTUM_EVALUATION_NAME: Final = "quantum.evaluation.name"
+"""What was evaluated."""
+
+QUANTUM_EVALUATION_SCORE: Final = "quantum.evaluation.score"
+"""The score."""
 
 QUANTUM_EXECUTION_COST: Final = "quantum.execution.cost"
 """Deprecated: Replaced by `quantum.cost.amount`."""
@@ -234,6 +309,9 @@ QUANTUM_EXECUTION_SUCCESS: Final = "quantum.execution.success"
 QUANTUM_EXECUTION_TIME: Final = "quantum.execution.time"
 """Deprecated: Replaced by `quantum.job.execution.duration`."""
 
+QUANTUM_FALLBACK_KIND: Final = "quantum.fallback.kind"
+"""What the fallback was."""
+
 QUANTUM_FALLBACK_USED: Final = "quantum.fallback.used"
 """Whether the answer comes from a fallback instead of the backend first chosen."""
 
@@ -242,6 +320,9 @@ QUANTUM_FIDELITY: Final = "quantum.fidelity"
 
 QUANTUM_GATE_ERROR: Final = "quantum.gate_error"
 """Deprecated: Replaced by `quantum.backend.gate_error`."""
+
+QUANTUM_HARDWARE_CHANGE: Final = "quantum.hardware.change"
+"""What happened to the hardware."""
 
 QUANTUM_JOB_DURATION: Final = "quantum.job.duration"
 """Seconds from the submission of the job to its final state, as its client saw them."""
@@ -258,8 +339,17 @@ QUANTUM_JOB_EXECUTION_START_TIME: Final = "quantum.job.execution.start_time"
 QUANTUM_JOB_ID: Final = "quantum.job.id"
 """The id that the provider gave the job."""
 
+QUANTUM_JOB_PREVIOUS_STATUS: Final = "quantum.job.previous_status"
+"""The state that the job was in before, as a value of `quantum.job.status`."""
+
 QUANTUM_JOB_QUEUE_DURATION: Final = "quantum.job.queue.duration"
 """Seconds that the job waited in the provider's queue before it ran."""
+
+QUANTUM_JOB_QUEUE_ENTER_TIME: Final = "quantum.job.queue.enter_time"
+"""When the job entered the provider's queue, by the provider's clock (ISO 8601, UTC)."""
+
+QUANTUM_JOB_QUEUE_LEAVE_TIME: Final = "quantum.job.queue.leave_time"
+"""When the job left the provider's queue, by the provider's clock (ISO 8601, UTC)."""
 
 QUANTUM_JOB_QUEUE_POSITION: Final = "quantum.job.queue.position"
 """How many jobs are ahead in the queue."""
@@ -273,20 +363,59 @@ QUANTUM_JOB_SHOTS: Final = "quantum.job.shots"
 QUANTUM_JOB_STATUS: Final = "quantum.job.status"
 """Where the job is on its way."""
 
+QUANTUM_JOB_SUCCESSFUL_SHOTS: Final = "quantum.job.successful_shots"
+"""The number of shots that gave a result."""
+
 QUANTUM_LAYER_INDEX: Final = "quantum.layer.index"
 """The position of the layer, from 0."""
 
 QUANTUM_LAYER_TYPE: Final = "quantum.layer.type"
 """The kind of layer of a variational or hybrid model."""
 
+QUANTUM_LLM_CONTENT_ID: Final = "quantum.llm.content.id"
+"""Where the raw prompt and answer are stored, encrypted and redacted."""
+
+QUANTUM_LLM_MODEL_VERSION: Final = "quantum.llm.model.version"
+"""The exact version of the model, where the name of the model does not say it."""
+
 QUANTUM_LLM_PROMPT_HASH: Final = "quantum.llm.prompt_hash"
 """A digest of the prompt that a language model was given; never the prompt itself."""
+
+QUANTUM_LLM_PROMPT_TEMPLATE_NAME: Final = "quantum.llm.prompt_template.name"
+"""The name of the template that the prompt was made from."""
+
+QUANTUM_LLM_PROMPT_TEMPLATE_VERSION: Final = "quantum.llm.prompt_template.version"
+"""The version of that template."""
+
+QUANTUM_LLM_VALIDATOR_NAME: Final = "quantum.llm.validator.name"
+"""The check that the answer of the model went through."""
+
+QUANTUM_LLM_VALIDATOR_PASSED: Final = "quantum.llm.validator.passed"
+"""Whether the answer of the model passed every check."""
+
+QUANTUM_MITIGATION_EFFECT: Final = "quantum.mitigation.effect"
+"""The distance to the reference before mitigation minus the distance after it."""
+
+QUANTUM_MITIGATION_HELPED: Final = "quantum.mitigation.helped"
+"""Whether the mitigated result was closer to the reference than the plain one."""
+
+QUANTUM_MITIGATION_OVERHEAD: Final = "quantum.mitigation.overhead"
+"""How many times more shots the mitigation takes than the plain execution."""
+
+QUANTUM_MITIGATION_PARAMETERS: Final = "quantum.mitigation.parameters"
+"""The parameters of the technique, as a short text."""
+
+QUANTUM_MITIGATION_TECHNIQUE: Final = "quantum.mitigation.technique"
+"""How errors are mitigated."""
 
 QUANTUM_NOISE_LEVEL: Final = "quantum.noise_level"
 """Deprecated: Replaced by `quantum.backend.noise_level`."""
 
 QUANTUM_OPERATION_NAME: Final = "quantum.operation.name"
 """The operation that a client performs."""
+
+QUANTUM_OUTCOME_DEGRADED: Final = "quantum.outcome.degraded"
+"""Whether the answer is worse than was asked for and marked so for the caller."""
 
 QUANTUM_PARAMETER_COUNT: Final = "quantum.parameter.count"
 """Deprecated: Replaced by `quantum.circuit.parameter_count`."""
@@ -321,17 +450,58 @@ QUANTUM_REQUEST_ID: Final = "quantum.request.id"
 QUANTUM_REQUEST_TENANT: Final = "quantum.request.tenant"
 """The tenant on whose behalf the request runs."""
 
+QUANTUM_RESULT_CONFIDENCE: Final = "quantum.result.confidence"
+"""How sure the answer is, from 0 to 1."""
+
+QUANTUM_RESULT_DIVERGENCE: Final = "quantum.result.divergence"
+"""The total variation distance between the results of a simulator and of the backend for the same circuit, from 0 to
+1.
+"""
+
 QUANTUM_RESULT_FIDELITY: Final = "quantum.result.fidelity"
 """How close the result came to the ideal one, from 0 to 1."""
+
+QUANTUM_RESULT_HASH: Final = "quantum.result.hash"
+"""A digest of the normalised result."""
+
+QUANTUM_RESULT_POST_PROCESS_DURATION: Final = "quantum.result.post_process.duration"
+"""Seconds from the raw result to the answer."""
 
 QUANTUM_RESULT_SIZE: Final = "quantum.result.size"
 """The number of distinct outcomes in the result."""
 
+QUANTUM_RESULT_SUMMARY: Final = "quantum.result.summary"
+"""The most frequent outcomes, as a short text."""
+
+QUANTUM_ROUTE_ALTERNATIVES: Final = "quantum.route.alternatives"
+"""The routes that could have been taken, the best first."""
+
+QUANTUM_ROUTE_OBJECTIVE: Final = "quantum.route.objective"
+"""What the choice of the route was to make best."""
+
 QUANTUM_ROUTE_REASON: Final = "quantum.route.reason"
 """Why the route or the backend was chosen, in a few words."""
 
+QUANTUM_ROUTE_TAKEN: Final = "quantum.route.taken"
+"""The route that was taken."""
+
+QUANTUM_RULE_NAME: Final = "quantum.rule.name"
+"""The name of the business rule."""
+
+QUANTUM_RULE_PASSED: Final = "quantum.rule.passed"
+"""Whether the answer satisfies the rule."""
+
+QUANTUM_SECURITY_ACTION: Final = "quantum.security.action"
+"""What was done about it."""
+
+QUANTUM_SECURITY_CATEGORY: Final = "quantum.security.category"
+"""What the security event is about."""
+
 QUANTUM_SHOTS: Final = "quantum.shots"
 """Deprecated: Replaced by `quantum.job.shots`."""
+
+QUANTUM_STAGE_NAME: Final = "quantum.stage.name"
+"""The stage of a hybrid request."""
 
 QUANTUM_TRAINING_ACCURACY: Final = "quantum.training.accuracy"
 """The accuracy at the end of the training, from 0 to 1."""
@@ -366,14 +536,35 @@ QUANTUM_TRANSPILER_OPTIMIZATION_LEVEL: Final = "quantum.transpiler.optimization_
 QUANTUM_TRANSPILER_OPTIONS: Final = "quantum.transpiler.options"
 """Further options of the transpiler, as a short text."""
 
+QUANTUM_USAGE_BILLED_DURATION: Final = "quantum.usage.billed.duration"
+"""Seconds that the provider bills for the job."""
+
+QUANTUM_USAGE_QPU_DURATION: Final = "quantum.usage.qpu.duration"
+"""Seconds for which the job held the quantum processor."""
+
+QUANTUM_USAGE_RESERVED_DURATION: Final = "quantum.usage.reserved.duration"
+"""Seconds of a reservation that the job used up."""
+
 QUANTUM_WORKFLOW_NAME: Final = "quantum.workflow.name"
 """The name of the workflow that the request runs."""
 
 QUANTUM_WORKFLOW_VERSION: Final = "quantum.workflow.version"
 """The version of the workflow, as its releases name it."""
 
+QUANTUM_WORKLOAD_BACKEND_SENSITIVITY: Final = "quantum.workload.backend_sensitivity"
+"""How much the answer depends on which backend runs it."""
+
 QUANTUM_WORKLOAD_CLASS: Final = "quantum.workload.class"
 """The class of service objectives that the request falls under."""
+
+QUANTUM_WORKLOAD_RETRY_TOLERANCE: Final = "quantum.workload.retry_tolerance"
+"""Whether the work may be run again."""
+
+QUANTUM_WORKLOAD_URGENCY: Final = "quantum.workload.urgency"
+"""How soon the answer is needed."""
+
+QUANTUM_WORKLOAD_VALUE: Final = "quantum.workload.value"
+"""What the answer is worth to whoever asked."""
 
 
 class EigenspanDecision(StrEnum):
@@ -425,6 +616,19 @@ class QuantumBackendCalibrationT2Method(StrEnum):
     """The provider does not say."""
 
 
+class QuantumBackendErrorKind(StrEnum):
+    """Known values of `quantum.backend.error_kind`. The list is open."""
+
+    READOUT_ERROR = "readout_error"
+    """Reading out a qubit."""
+
+    GATE_ERROR = "gate_error"
+    """A native two-qubit gate."""
+
+    COHERENCE_ERROR = "coherence_error"
+    """Decay while the circuit runs."""
+
+
 class QuantumBackendStatus(StrEnum):
     """Known values of `quantum.backend.status`. The list is open."""
 
@@ -470,6 +674,63 @@ class QuantumCostSource(StrEnum):
     """It was computed from a price list."""
 
 
+class QuantumCostType(StrEnum):
+    """Known values of `quantum.cost.type`. The list is open."""
+
+    SHOT = "shot"
+    """Shots."""
+
+    TASK = "task"
+    """A job or task as such."""
+
+    TIME = "time"
+    """Time on the processor."""
+
+    RESERVATION = "reservation"
+    """Reserved time."""
+
+    OTHER = "other"
+    """Anything else."""
+
+
+class QuantumFallbackKind(StrEnum):
+    """Known values of `quantum.fallback.kind`. The list is open."""
+
+    BACKEND = "backend"
+    """Another backend."""
+
+    SIMULATOR = "simulator"
+    """A certified simulator."""
+
+    CLASSICAL = "classical"
+    """A classical method."""
+
+    CACHED = "cached"
+    """An earlier answer."""
+
+    PARTIAL = "partial"
+    """A part of the answer."""
+
+
+class QuantumHardwareChange(StrEnum):
+    """Known values of `quantum.hardware.change`. The list is open."""
+
+    OUTAGE = "outage"
+    """The backend stopped taking jobs."""
+
+    RECOVERY = "recovery"
+    """The backend takes jobs again."""
+
+    MAINTENANCE = "maintenance"
+    """Maintenance began."""
+
+    QUBIT_DISABLED = "qubit_disabled"
+    """A qubit or a pair went out of service."""
+
+    DRIFT = "drift"
+    """An error rate left its usual range."""
+
+
 class QuantumJobStatus(StrEnum):
     """Known values of `quantum.job.status`. The list is open."""
 
@@ -493,6 +754,31 @@ class QuantumJobStatus(StrEnum):
 
     CANCELLED = "cancelled"
     """Somebody ended the job.."""
+
+
+class QuantumMitigationTechnique(StrEnum):
+    """Known values of `quantum.mitigation.technique`. The list is open."""
+
+    ZNE = "zne"
+    """Zero-noise extrapolation."""
+
+    PEC = "pec"
+    """Probabilistic error cancellation."""
+
+    READOUT = "readout"
+    """Measurement errors are inverted."""
+
+    TWIRLING = "twirling"
+    """Noise is made stochastic by random gates."""
+
+    DYNAMICAL_DECOUPLING = "dynamical_decoupling"
+    """Idle qubits are refocused."""
+
+    CDR = "cdr"
+    """Clifford data regression."""
+
+    POST_SELECTION = "post_selection"
+    """Shots that break a symmetry are left out."""
 
 
 class QuantumOperationName(StrEnum):
@@ -521,6 +807,94 @@ class QuantumPrimitiveName(StrEnum):
     """Expectation values are returned."""
 
 
+class QuantumRouteObjective(StrEnum):
+    """Known values of `quantum.route.objective`. The list is open."""
+
+    LATENCY = "latency"
+    """The time to the answer."""
+
+    COST = "cost"
+    """The spend."""
+
+    FIDELITY = "fidelity"
+    """The quality of the result."""
+
+    AVAILABILITY = "availability"
+    """That there is an answer."""
+
+
+class QuantumSecurityCategory(StrEnum):
+    """Known values of `quantum.security.category`. The list is open."""
+
+    AUTHENTICATION = "authentication"
+    """A credential was refused."""
+
+    AUTHORIZATION = "authorization"
+    """An action was refused."""
+
+    REDACTION = "redaction"
+    """Sensitive data was cut from telemetry."""
+
+    CREDENTIAL_EXPOSURE = "credential_exposure"
+    """A credential was found where it must not be."""
+
+    RATE_ABUSE = "rate_abuse"
+    """Far more requests than usual."""
+
+
+class QuantumStageName(StrEnum):
+    """Known values of `quantum.stage.name`. The list is open."""
+
+    INGRESS = "ingress"
+    """The request arrives."""
+
+    FEATURE_PREPARATION = "feature_preparation"
+    """Input becomes features."""
+
+    LLM = "llm"
+    """A language model is asked."""
+
+    DECISION = "decision"
+    """A route is chosen."""
+
+    TRANSPILE = "transpile"
+    """Circuits are rewritten."""
+
+    SUBMIT = "submit"
+    """A job is handed over."""
+
+    QUEUE = "queue"
+    """A job waits."""
+
+    EXECUTE = "execute"
+    """Circuits run."""
+
+    RESULT = "result"
+    """Results are fetched."""
+
+    POST_PROCESS = "post_process"
+    """Results become an answer."""
+
+    BUSINESS_RULE = "business_rule"
+    """The answer is checked."""
+
+    FALLBACK = "fallback"
+    """Another way is taken."""
+
+
+class QuantumWorkloadBackendSensitivity(StrEnum):
+    """Known values of `quantum.workload.backend_sensitivity`. The list is open."""
+
+    LOW = "low"
+    """Any backend will do."""
+
+    MEDIUM = "medium"
+    """A class of backends."""
+
+    HIGH = "high"
+    """One backend or one calibration."""
+
+
 class QuantumWorkloadClass(StrEnum):
     """Known values of `quantum.workload.class`. The list is open."""
 
@@ -535,3 +909,42 @@ class QuantumWorkloadClass(StrEnum):
 
     RESEARCH = "research"
     """Exploratory work without a target."""
+
+
+class QuantumWorkloadRetryTolerance(StrEnum):
+    """Known values of `quantum.workload.retry_tolerance`. The list is open."""
+
+    LOW = "low"
+    """It must not."""
+
+    MEDIUM = "medium"
+    """A few times."""
+
+    HIGH = "high"
+    """As often as needed."""
+
+
+class QuantumWorkloadUrgency(StrEnum):
+    """Known values of `quantum.workload.urgency`. The list is open."""
+
+    LOW = "low"
+    """Whenever."""
+
+    MEDIUM = "medium"
+    """Within minutes."""
+
+    HIGH = "high"
+    """At once."""
+
+
+class QuantumWorkloadValue(StrEnum):
+    """Known values of `quantum.workload.value`. The list is open."""
+
+    LOW = "low"
+    """It can be lost."""
+
+    MEDIUM = "medium"
+    """It is wanted."""
+
+    HIGH = "high"
+    """A decision hangs on it."""

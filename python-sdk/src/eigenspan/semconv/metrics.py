@@ -169,6 +169,121 @@ EIGENSPAN_TRACE_OPEN: Final = Metric(
 )
 """The number of traces not yet decided."""
 
+QUANTUM_BACKEND_AVAILABILITY: Final = Metric(
+    name="quantum.backend.availability",
+    instrument="gauge",
+    unit="1",
+    brief="1 while the backend takes jobs, 0 while it does not.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""1 while the backend takes jobs, 0 while it does not."""
+
+QUANTUM_BACKEND_BACKLOG: Final = Metric(
+    name="quantum.backend.backlog",
+    instrument="gauge",
+    unit="s",
+    brief="The estimated time until a job submitted now would run.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""The estimated time until a job submitted now would run."""
+
+QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE: Final = Metric(
+    name="quantum.backend.calibration.current_age",
+    instrument="gauge",
+    unit="s",
+    brief="The time since the calibration in force was made.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""The time since the calibration in force was made."""
+
+QUANTUM_BACKEND_ERROR_RATE: Final = Metric(
+    name="quantum.backend.error_rate",
+    instrument="gauge",
+    unit="1",
+    brief="An error rate of the backend, by the calibration in force.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.backend.error_kind",
+    ),
+)
+"""An error rate of the backend, by the calibration in force."""
+
+QUANTUM_BACKEND_NOISE: Final = Metric(
+    name="quantum.backend.noise",
+    instrument="gauge",
+    unit="1",
+    brief="The noise level of a backend.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""The noise level of a backend."""
+
+QUANTUM_BACKEND_QUEUE_JOBS: Final = Metric(
+    name="quantum.backend.queue.jobs",
+    instrument="gauge",
+    unit="{job}",
+    brief="The number of jobs that wait for the backend.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""The number of jobs that wait for the backend."""
+
+QUANTUM_CIRCUIT_COHERENCE_MARGIN: Final = Metric(
+    name="quantum.circuit.coherence_margin",
+    instrument="histogram",
+    unit="s",
+    brief="The smallest T2 of the used qubits minus the duration of the circuit.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+    buckets=(-0.001, -0.0001, -1e-05, 0.0, 1e-05, 0.0001, 0.001),
+)
+"""The smallest T2 of the used qubits minus the duration of the circuit."""
+
+QUANTUM_CIRCUIT_DIVERGENCE: Final = Metric(
+    name="quantum.circuit.divergence",
+    instrument="gauge",
+    unit="1",
+    brief="The total variation distance between simulator and backend for the same circuit.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.circuit.family",
+    ),
+)
+"""The total variation distance between simulator and backend for the same circuit."""
+
+QUANTUM_CIRCUIT_EXECUTED_DEPTH: Final = Metric(
+    name="quantum.circuit.executed.depth",
+    instrument="histogram",
+    unit="{layer}",
+    brief="The depth of the circuits that were executed.",
+    attributes=("quantum.provider.name",),
+    buckets=(1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
+)
+"""The depth of the circuits that were executed."""
+
+QUANTUM_CIRCUIT_EXECUTED_GATES: Final = Metric(
+    name="quantum.circuit.executed.gates",
+    instrument="histogram",
+    unit="{gate}",
+    brief="The number of gates of the circuits that were executed.",
+    attributes=("quantum.provider.name",),
+    buckets=(1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0),
+)
+"""The number of gates of the circuits that were executed."""
+
+QUANTUM_CIRCUIT_EXECUTION_DURATION: Final = Metric(
+    name="quantum.circuit.execution.duration",
+    instrument="histogram",
+    unit="s",
+    brief="How long circuits ran on the backend.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "error.type",
+    ),
+    buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+"""How long circuits ran on the backend."""
+
 QUANTUM_CIRCUIT_EXECUTIONS: Final = Metric(
     name="quantum.circuit.executions",
     instrument="counter",
@@ -183,6 +298,19 @@ QUANTUM_CIRCUIT_EXECUTIONS: Final = Metric(
 )
 """The number of executions, failed ones included."""
 
+QUANTUM_CIRCUIT_FIDELITY: Final = Metric(
+    name="quantum.circuit.fidelity",
+    instrument="gauge",
+    unit="1",
+    brief="How close the latest results came to the ideal ones.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.circuit.family",
+    ),
+)
+"""How close the latest results came to the ideal ones."""
+
 QUANTUM_CIRCUIT_SHOTS: Final = Metric(
     name="quantum.circuit.shots",
     instrument="counter",
@@ -195,6 +323,19 @@ QUANTUM_CIRCUIT_SHOTS: Final = Metric(
     ),
 )
 """The number of shots asked for."""
+
+QUANTUM_CLIENT_ERRORS: Final = Metric(
+    name="quantum.client.errors",
+    instrument="counter",
+    unit="{error}",
+    brief="The number of operations that failed.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "error.type",
+    ),
+)
+"""The number of operations that failed."""
 
 QUANTUM_CLIENT_OPERATION_DURATION: Final = Metric(
     name="quantum.client.operation.duration",
@@ -224,6 +365,30 @@ QUANTUM_CLIENT_OPERATION_DURATION: Final = Metric(
 )
 """How long an operation of a quantum client took (transpile, submit, execute, result)."""
 
+QUANTUM_COST_SPEND: Final = Metric(
+    name="quantum.cost.spend",
+    instrument="counter",
+    unit="{currency}",
+    brief="What was spent.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.cost.currency",
+        "quantum.cost.source",
+        "quantum.cost.type",
+    ),
+)
+"""What was spent."""
+
+QUANTUM_FALLBACK_ANSWERS: Final = Metric(
+    name="quantum.fallback.answers",
+    instrument="counter",
+    unit="{answer}",
+    brief="The number of answers that came from a fallback.",
+    attributes=("quantum.fallback.kind", "quantum.workflow.name"),
+)
+"""The number of answers that came from a fallback."""
+
 QUANTUM_JOB_QUEUE_WAIT: Final = Metric(
     name="quantum.job.queue.wait",
     instrument="histogram",
@@ -237,6 +402,162 @@ QUANTUM_JOB_QUEUE_WAIT: Final = Metric(
     buckets=(1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0),
 )
 """How long jobs waited in the provider's queue."""
+
+QUANTUM_JOB_RETRIES: Final = Metric(
+    name="quantum.job.retries",
+    instrument="counter",
+    unit="{job}",
+    brief="The number of jobs submitted again after a failure.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "error.type",
+    ),
+)
+"""The number of jobs submitted again after a failure."""
+
+QUANTUM_JOB_SUBMISSIONS: Final = Metric(
+    name="quantum.job.submissions",
+    instrument="counter",
+    unit="{job}",
+    brief="The number of jobs handed to a provider, refused ones included.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "error.type",
+        "quantum.workload.class",
+    ),
+)
+"""The number of jobs handed to a provider, refused ones included."""
+
+QUANTUM_JOB_TIME_TO_RESULT: Final = Metric(
+    name="quantum.job.time_to_result",
+    instrument="histogram",
+    unit="s",
+    brief="How long it took from the submission of a job to its result.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "error.type",
+        "quantum.workload.class",
+    ),
+    buckets=(
+        0.1,
+        0.5,
+        1.0,
+        2.0,
+        5.0,
+        10.0,
+        30.0,
+        60.0,
+        300.0,
+        900.0,
+        1800.0,
+        3600.0,
+    ),
+)
+"""How long it took from the submission of a job to its result."""
+
+QUANTUM_LLM_CONSISTENCY: Final = Metric(
+    name="quantum.llm.consistency",
+    instrument="gauge",
+    unit="1",
+    brief="How far answers to the same request agree, from 0 to 1.",
+    attributes=("quantum.workflow.name",),
+)
+"""How far answers to the same request agree, from 0 to 1."""
+
+QUANTUM_LLM_HALLUCINATION_RATE: Final = Metric(
+    name="quantum.llm.hallucination_rate",
+    instrument="gauge",
+    unit="1",
+    brief="The share of evaluated answers that state what is not so.",
+    attributes=("quantum.workflow.name",),
+)
+"""The share of evaluated answers that state what is not so."""
+
+QUANTUM_LLM_VALIDATIONS: Final = Metric(
+    name="quantum.llm.validations",
+    instrument="counter",
+    unit="{answer}",
+    brief="The number of answers of language models that were checked.",
+    attributes=(
+        "quantum.llm.validator.name",
+        "quantum.llm.validator.passed",
+    ),
+)
+"""The number of answers of language models that were checked."""
+
+QUANTUM_OUTCOME_ANSWERS: Final = Metric(
+    name="quantum.outcome.answers",
+    instrument="counter",
+    unit="{answer}",
+    brief="The number of answers given, by whether they were degraded.",
+    attributes=(
+        "quantum.outcome.degraded",
+        "quantum.workflow.name",
+        "quantum.workload.class",
+    ),
+)
+"""The number of answers given, by whether they were degraded."""
+
+QUANTUM_PROVIDER_RATE_LIMIT_REMAINING: Final = Metric(
+    name="quantum.provider.rate_limit.remaining",
+    instrument="gauge",
+    unit="{request}",
+    brief="How many more requests the provider takes in the current period.",
+    attributes=("quantum.provider.name",),
+)
+"""How many more requests the provider takes in the current period."""
+
+QUANTUM_STAGE_DURATION: Final = Metric(
+    name="quantum.stage.duration",
+    instrument="histogram",
+    unit="s",
+    brief="How long requests spent in a stage.",
+    attributes=(
+        "quantum.stage.name",
+        "quantum.workload.class",
+        "error.type",
+    ),
+    buckets=(
+        0.01,
+        0.05,
+        0.1,
+        0.5,
+        1.0,
+        2.0,
+        5.0,
+        10.0,
+        30.0,
+        60.0,
+        300.0,
+    ),
+)
+"""How long requests spent in a stage."""
+
+QUANTUM_STAGE_REQUESTS: Final = Metric(
+    name="quantum.stage.requests",
+    instrument="counter",
+    unit="{request}",
+    brief="The number of requests that passed a stage.",
+    attributes=(
+        "quantum.stage.name",
+        "quantum.provider.name",
+        "quantum.workload.class",
+        "error.type",
+    ),
+)
+"""The number of requests that passed a stage."""
+
+QUANTUM_USAGE_QPU_TIME: Final = Metric(
+    name="quantum.usage.qpu.time",
+    instrument="counter",
+    unit="s",
+    brief="The time for which jobs held quantum processors.",
+    attributes=("quantum.provider.name", "quantum.backend.name"),
+)
+"""The time for which jobs held quantum processors."""
 
 METRICS: Final[dict[str, Metric]] = {
     "eigenspan.enrich.spans": EIGENSPAN_ENRICH_SPANS,
@@ -254,9 +575,35 @@ METRICS: Final[dict[str, Metric]] = {
     "eigenspan.trace.duration": EIGENSPAN_TRACE_DURATION,
     "eigenspan.trace.errors": EIGENSPAN_TRACE_ERRORS,
     "eigenspan.trace.open": EIGENSPAN_TRACE_OPEN,
+    "quantum.backend.availability": QUANTUM_BACKEND_AVAILABILITY,
+    "quantum.backend.backlog": QUANTUM_BACKEND_BACKLOG,
+    "quantum.backend.calibration.current_age": QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE,
+    "quantum.backend.error_rate": QUANTUM_BACKEND_ERROR_RATE,
+    "quantum.backend.noise": QUANTUM_BACKEND_NOISE,
+    "quantum.backend.queue.jobs": QUANTUM_BACKEND_QUEUE_JOBS,
+    "quantum.circuit.coherence_margin": QUANTUM_CIRCUIT_COHERENCE_MARGIN,
+    "quantum.circuit.divergence": QUANTUM_CIRCUIT_DIVERGENCE,
+    "quantum.circuit.executed.depth": QUANTUM_CIRCUIT_EXECUTED_DEPTH,
+    "quantum.circuit.executed.gates": QUANTUM_CIRCUIT_EXECUTED_GATES,
+    "quantum.circuit.execution.duration": QUANTUM_CIRCUIT_EXECUTION_DURATION,
     "quantum.circuit.executions": QUANTUM_CIRCUIT_EXECUTIONS,
+    "quantum.circuit.fidelity": QUANTUM_CIRCUIT_FIDELITY,
     "quantum.circuit.shots": QUANTUM_CIRCUIT_SHOTS,
+    "quantum.client.errors": QUANTUM_CLIENT_ERRORS,
     "quantum.client.operation.duration": QUANTUM_CLIENT_OPERATION_DURATION,
+    "quantum.cost.spend": QUANTUM_COST_SPEND,
+    "quantum.fallback.answers": QUANTUM_FALLBACK_ANSWERS,
     "quantum.job.queue.wait": QUANTUM_JOB_QUEUE_WAIT,
+    "quantum.job.retries": QUANTUM_JOB_RETRIES,
+    "quantum.job.submissions": QUANTUM_JOB_SUBMISSIONS,
+    "quantum.job.time_to_result": QUANTUM_JOB_TIME_TO_RESULT,
+    "quantum.llm.consistency": QUANTUM_LLM_CONSISTENCY,
+    "quantum.llm.hallucination_rate": QUANTUM_LLM_HALLUCINATION_RATE,
+    "quantum.llm.validations": QUANTUM_LLM_VALIDATIONS,
+    "quantum.outcome.answers": QUANTUM_OUTCOME_ANSWERS,
+    "quantum.provider.rate_limit.remaining": QUANTUM_PROVIDER_RATE_LIMIT_REMAINING,
+    "quantum.stage.duration": QUANTUM_STAGE_DURATION,
+    "quantum.stage.requests": QUANTUM_STAGE_REQUESTS,
+    "quantum.usage.qpu.time": QUANTUM_USAGE_QPU_TIME,
 }
 """Every metric by its name."""

@@ -24,6 +24,33 @@ class SpanType:
     opt_in: tuple[str, ...] = ()
 
 
+LLM: Final = SpanType(
+    type="quantum.client.llm",
+    kind="client",
+    name="`{gen_ai.operation.name} {gen_ai.request.model}`",
+    brief="A language model is asked on behalf of a hybrid request.",
+    conditional=("error.type",),
+    recommended=(
+        "quantum.request.correlation_id",
+        "quantum.workflow.version",
+        "quantum.workload.class",
+        "quantum.circuit.family",
+        "quantum.llm.model.version",
+        "quantum.llm.prompt_hash",
+        "quantum.llm.prompt_template.name",
+        "quantum.llm.prompt_template.version",
+        "quantum.llm.validator.name",
+        "quantum.llm.validator.passed",
+        "quantum.workflow.name",
+    ),
+    opt_in=(
+        "quantum.request.id",
+        "quantum.request.tenant",
+        "quantum.llm.content.id",
+    ),
+)
+"""A language model is asked on behalf of a hybrid request."""
+
 POLL: Final = SpanType(
     type="quantum.client.poll",
     kind="client",
@@ -71,12 +98,15 @@ RESULT: Final = SpanType(
         "quantum.backend.version",
         "quantum.backend.qubit_count",
         "quantum.job.status",
+        "quantum.job.successful_shots",
         "quantum.workflow.name",
     ),
     opt_in=(
         "quantum.request.id",
         "quantum.request.tenant",
         "quantum.result.size",
+        "quantum.result.hash",
+        "quantum.result.summary",
     ),
 )
 """Results of a job are waited for, fetched and parsed."""
@@ -151,12 +181,28 @@ JOB: Final = SpanType(
         "quantum.job.retry_count",
         "quantum.cost.amount",
         "quantum.cost.source",
+        "quantum.cost.type",
+        "quantum.cost.per_success",
+        "quantum.circuit.logical.qubit_count",
+        "quantum.circuit.logical.depth",
+        "quantum.circuit.logical.gate_count",
+        "quantum.circuit.logical.two_qubit_gate_count",
+        "quantum.usage.qpu.duration",
+        "quantum.usage.billed.duration",
+        "quantum.usage.reserved.duration",
+        "quantum.job.successful_shots",
+        "quantum.job.queue.enter_time",
+        "quantum.job.queue.leave_time",
+        "quantum.job.execution.start_time",
+        "quantum.job.execution.end_time",
+        "cloud.region",
         "quantum.workflow.name",
     ),
     opt_in=(
         "quantum.request.id",
         "quantum.request.tenant",
         "quantum.circuit.hash",
+        "quantum.circuit.logical.hash",
     ),
 )
 """A job from its submission to its final state, with its queue and its execution as children."""
@@ -176,11 +222,34 @@ ALGORITHM: Final = SpanType(
         "quantum.algorithm.type",
         "quantum.problem.type",
         "quantum.problem.size",
+        "quantum.algorithm.value",
+        "quantum.algorithm.approximation_ratio",
+        "quantum.algorithm.advantage",
+        "quantum.algorithm.classical_method",
+        "quantum.algorithm.classical_value",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
 )
 """One run of a quantum or hybrid algorithm."""
+
+ANSWER_CHECK: Final = SpanType(
+    type="quantum.internal.answer_check",
+    kind="internal",
+    name="`answer check`",
+    brief="The answer of a language model goes through deterministic checks.",
+    required=("quantum.llm.validator.name",),
+    conditional=("quantum.llm.validator.passed", "error.type"),
+    recommended=(
+        "quantum.request.correlation_id",
+        "quantum.workflow.version",
+        "quantum.workload.class",
+        "quantum.circuit.family",
+        "quantum.workflow.name",
+    ),
+    opt_in=("quantum.request.id", "quantum.request.tenant"),
+)
+"""The answer of a language model goes through deterministic checks."""
 
 BACKEND_SELECTION: Final = SpanType(
     type="quantum.internal.backend_selection",
@@ -196,6 +265,14 @@ BACKEND_SELECTION: Final = SpanType(
         "quantum.provider.name",
         "quantum.backend.name",
         "quantum.route.reason",
+        "quantum.route.objective",
+        "cloud.region",
+        "quantum.backend.status",
+        "quantum.backend.queue.length",
+        "quantum.backend.uptime_ratio",
+        "quantum.backend.window.start_time",
+        "quantum.backend.window.end_time",
+        "quantum.backend.rate_limit.remaining",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
@@ -232,7 +309,8 @@ BUSINESS_RULE: Final = SpanType(
     kind="internal",
     name="`business rule`",
     brief="The answer is checked against business rules.",
-    conditional=("error.type",),
+    required=("quantum.rule.name",),
+    conditional=("quantum.rule.passed", "error.type"),
     recommended=(
         "quantum.request.correlation_id",
         "quantum.workflow.version",
@@ -264,12 +342,16 @@ CIRCUIT_ASSEMBLY: Final = SpanType(
         "quantum.circuit.parameter_count",
         "quantum.circuit.physical_qubits",
         "quantum.circuit.operations",
+        "quantum.circuit.estimated_error",
+        "quantum.circuit.approximation",
+        "quantum.circuit.approximation_degree",
         "quantum.workflow.name",
     ),
     opt_in=(
         "quantum.request.id",
         "quantum.request.tenant",
         "quantum.circuit.hash",
+        "quantum.circuit.qasm",
     ),
 )
 """Circuits are built from a problem."""
@@ -309,6 +391,7 @@ EXECUTE: Final = SpanType(
         "quantum.circuit.count",
         "quantum.job.id",
         "quantum.job.shots",
+        "quantum.cost.currency",
         "error.type",
     ),
     recommended=(
@@ -365,12 +448,34 @@ EXECUTE: Final = SpanType(
         "quantum.job.execution.start_time",
         "quantum.job.execution.end_time",
         "quantum.primitive.name",
+        "quantum.circuit.logical.qubit_count",
+        "quantum.circuit.logical.depth",
+        "quantum.circuit.logical.gate_count",
+        "quantum.circuit.logical.two_qubit_gate_count",
+        "quantum.usage.qpu.duration",
+        "quantum.usage.billed.duration",
+        "quantum.usage.reserved.duration",
+        "quantum.cost.amount",
+        "quantum.cost.source",
+        "quantum.cost.type",
+        "quantum.cost.per_success",
+        "quantum.mitigation.technique",
+        "quantum.mitigation.parameters",
+        "quantum.mitigation.overhead",
+        "quantum.mitigation.effect",
+        "quantum.mitigation.helped",
+        "quantum.job.successful_shots",
+        "cloud.region",
+        "quantum.result.divergence",
+        "quantum.result.fidelity",
         "quantum.workflow.name",
     ),
     opt_in=(
         "quantum.request.id",
         "quantum.request.tenant",
         "quantum.circuit.hash",
+        "quantum.circuit.logical.hash",
+        "quantum.circuit.qasm",
     ),
 )
 """Circuits run on a backend. Every execution has exactly one such span."""
@@ -389,6 +494,8 @@ FALLBACK: Final = SpanType(
         "quantum.circuit.family",
         "quantum.backend.name",
         "quantum.route.reason",
+        "quantum.fallback.kind",
+        "quantum.outcome.degraded",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
@@ -436,12 +543,17 @@ MITIGATION: Final = SpanType(
     kind="internal",
     name="`mitigation`",
     brief="Results are corrected for errors of the backend.",
+    required=("quantum.mitigation.technique",),
     conditional=("error.type",),
     recommended=(
         "quantum.request.correlation_id",
         "quantum.workflow.version",
         "quantum.workload.class",
         "quantum.circuit.family",
+        "quantum.mitigation.parameters",
+        "quantum.mitigation.overhead",
+        "quantum.mitigation.effect",
+        "quantum.mitigation.helped",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
@@ -453,6 +565,7 @@ ORCHESTRATOR_DECISION: Final = SpanType(
     kind="internal",
     name="`orchestrator decision`",
     brief="A route is chosen among backends, simulators and classical answers.",
+    required=("quantum.route.taken",),
     conditional=("error.type",),
     recommended=(
         "quantum.request.correlation_id",
@@ -461,6 +574,10 @@ ORCHESTRATOR_DECISION: Final = SpanType(
         "quantum.circuit.family",
         "quantum.backend.name",
         "quantum.route.reason",
+        "quantum.route.alternatives",
+        "quantum.route.objective",
+        "quantum.provider.name",
+        "cloud.region",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
@@ -510,11 +627,39 @@ POST_PROCESS: Final = SpanType(
         "quantum.circuit.family",
         "quantum.result.size",
         "quantum.result.fidelity",
+        "quantum.result.confidence",
+        "quantum.result.divergence",
+        "quantum.result.post_process.duration",
+        "quantum.workflow.name",
+    ),
+    opt_in=(
+        "quantum.request.id",
+        "quantum.request.tenant",
+        "quantum.result.hash",
+        "quantum.result.summary",
+    ),
+)
+"""Results are aggregated or turned into an answer."""
+
+PROMPT_CONSTRUCTION: Final = SpanType(
+    type="quantum.internal.prompt_construction",
+    kind="internal",
+    name="`prompt construction`",
+    brief="Context is retrieved and the prompt of a language model is made from its template.",
+    conditional=("error.type",),
+    recommended=(
+        "quantum.request.correlation_id",
+        "quantum.workflow.version",
+        "quantum.workload.class",
+        "quantum.circuit.family",
+        "quantum.llm.prompt_hash",
+        "quantum.llm.prompt_template.name",
+        "quantum.llm.prompt_template.version",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
 )
-"""Results are aggregated or turned into an answer."""
+"""Context is retrieved and the prompt of a language model is made from its template."""
 
 QUEUE: Final = SpanType(
     type="quantum.internal.queue",
@@ -536,11 +681,34 @@ QUEUE: Final = SpanType(
         "quantum.backend.version",
         "quantum.backend.qubit_count",
         "quantum.job.queue.position",
+        "quantum.job.queue.duration",
+        "quantum.job.queue.enter_time",
+        "quantum.job.queue.leave_time",
+        "quantum.backend.queue.length",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
 )
 """The job waits for the backend."""
+
+SCORING: Final = SpanType(
+    type="quantum.internal.scoring",
+    kind="internal",
+    name="`scoring`",
+    brief="A downstream model scores the answer.",
+    conditional=("error.type",),
+    recommended=(
+        "quantum.request.correlation_id",
+        "quantum.workflow.version",
+        "quantum.workload.class",
+        "quantum.circuit.family",
+        "quantum.training.model.name",
+        "quantum.result.confidence",
+        "quantum.workflow.name",
+    ),
+    opt_in=("quantum.request.id", "quantum.request.tenant"),
+)
+"""A downstream model scores the answer."""
 
 TRAINING: Final = SpanType(
     type="quantum.internal.training",
@@ -588,6 +756,13 @@ TRANSPILE: Final = SpanType(
         "quantum.circuit.operations",
         "quantum.transpiler.optimization_level",
         "quantum.backend.name",
+        "quantum.circuit.logical.qubit_count",
+        "quantum.circuit.logical.depth",
+        "quantum.circuit.logical.gate_count",
+        "quantum.circuit.logical.two_qubit_gate_count",
+        "quantum.circuit.estimated_error",
+        "quantum.circuit.approximation",
+        "quantum.circuit.approximation_degree",
         "quantum.workflow.name",
     ),
     opt_in=(
@@ -595,6 +770,8 @@ TRANSPILE: Final = SpanType(
         "quantum.request.tenant",
         "quantum.circuit.hash",
         "quantum.transpiler.options",
+        "quantum.circuit.logical.hash",
+        "quantum.circuit.qasm",
     ),
 )
 """Circuits are rewritten for a backend."""
@@ -611,6 +788,13 @@ WORKFLOW: Final = SpanType(
         "quantum.workflow.version",
         "quantum.workload.class",
         "quantum.circuit.family",
+        "quantum.workload.urgency",
+        "quantum.workload.value",
+        "quantum.workload.backend_sensitivity",
+        "quantum.workload.retry_tolerance",
+        "quantum.fallback.used",
+        "quantum.outcome.degraded",
+        "quantum.result.confidence",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
 )
@@ -651,6 +835,11 @@ SUBMIT: Final = SpanType(
         "quantum.job.shots",
         "quantum.job.status",
         "quantum.primitive.name",
+        "quantum.job.retry_count",
+        "quantum.backend.rate_limit.remaining",
+        "quantum.backend.window.end_time",
+        "cloud.region",
+        "quantum.mitigation.technique",
         "quantum.workflow.name",
     ),
     opt_in=(
@@ -672,6 +861,11 @@ INGRESS: Final = SpanType(
         "quantum.workflow.version",
         "quantum.workload.class",
         "quantum.circuit.family",
+        "quantum.workload.urgency",
+        "quantum.workload.value",
+        "quantum.workload.backend_sensitivity",
+        "quantum.workload.retry_tolerance",
+        "quantum.outcome.degraded",
         "quantum.workflow.name",
     ),
     opt_in=("quantum.request.id", "quantum.request.tenant"),
@@ -679,10 +873,12 @@ INGRESS: Final = SpanType(
 """A request for a quantum or hybrid answer arrives at the service."""
 
 SPANS: Final[dict[str, SpanType]] = {
+    "quantum.client.llm": LLM,
     "quantum.client.poll": POLL,
     "quantum.client.result": RESULT,
     "quantum.consumer.job": JOB,
     "quantum.internal.algorithm": ALGORITHM,
+    "quantum.internal.answer_check": ANSWER_CHECK,
     "quantum.internal.backend_selection": BACKEND_SELECTION,
     "quantum.internal.batch": BATCH,
     "quantum.internal.business_rule": BUSINESS_RULE,
@@ -696,7 +892,9 @@ SPANS: Final[dict[str, SpanType]] = {
     "quantum.internal.orchestrator_decision": ORCHESTRATOR_DECISION,
     "quantum.internal.parameter_binding": PARAMETER_BINDING,
     "quantum.internal.post_process": POST_PROCESS,
+    "quantum.internal.prompt_construction": PROMPT_CONSTRUCTION,
     "quantum.internal.queue": QUEUE,
+    "quantum.internal.scoring": SCORING,
     "quantum.internal.training": TRAINING,
     "quantum.internal.transpile": TRANSPILE,
     "quantum.internal.workflow": WORKFLOW,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
+from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
@@ -46,6 +47,7 @@ class Page:
             "backends": self._backends,
             "api": self._api,
             "static": self._file,
+            "schemas": self._schema,
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -176,6 +178,12 @@ class Page:
             case ["traces", trace_id]:
                 return _json(otlp_json.traces_data(self._stored(trace_id).message()))
         raise _not_found()
+
+    def _schema(self, request: Request, rest: list[str]) -> Response:
+        found = published.served("/".join(rest))
+        if found is None:
+            raise Problem(404, "No such schema", "No schema of this name and version is published here.")
+        return Response(found[1], found[0], headers=(("cache-control", "public, max-age=86400"),))
 
     def _file(self, request: Request, rest: list[str]) -> Response:
         found = self._static.get("/".join(rest))

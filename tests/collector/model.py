@@ -1,0 +1,166 @@
+"""Open traces as a dictionary of lists: what `Traces` does with arrays, slots and a wheel, done the slow way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from eigenspan.collector.decided import Decided
+from eigenspan.collector.traces import Due, Late, Traces
+from tests.collector.building import SECOND, WATCH, decision, spans
+
+TEXTS = [w.column for w in WATCH if w.type in ("string", "boolean")]
+NUMBERS = [w.column for w in WATCH if w.type in ("int", "double")]
+
+
+@dataclass
+class Open:
+    """One undecided trace."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rooted: bool = False
+    due_ns: int = 0
+    seen_ns: int = 0
+
+    def first(self, column: str) -> Any:
+        return next((r[column] for r in self.rows if r.get(column) is not None), None)
+
+    def summary(self) -> dict[str, Any]:
+        start, end = min(r["start_ns"] for r in self.rows), max(r["end_ns"] for r in self.rows)
+        roots = [r["name"] for r in self.rows if r["parent_id"] == 0]
+        values = {
+            "spans": len(self.rows),
+            "errors": sum(r["status"] == 2 for r in self.rows),
+            "duration_s": max(0, end - start) / 1e9,
+            "start_ns": start,
+            "root": roots[0] if roots else None,
+            "trace_state": next((r["trace_state"] for r in self.rows if r["trace_state"]), None),
+            "trace_lo": self.rows[0]["trace_lo"],
+        }
+        values |= {column: self.first(column) for column in TEXTS}
+        for column in NUMBERS:
+            given = [float(r[column]) for r in self.rows if r.get(column) is not None]
+            values[column] = max(given, default=None)
+        return values
+
+    def spans(self) -> list[tuple[Any, ...]]:
+        once: dict[tuple[int, int, int], tuple[Any, ...]] = {}
+        root = next((r for r in self.rows if r["parent_id"] == 0), None)
+        for r in sorted(self.rows, key=lambda r: (r["position"], r["offset"])):
+            what = (
+                r["position"],
+                r["offset"],
+                r["length"],
+                r["span_id"],
+                r["kind"],
+                r is root,
+                r["trace_state"] or None,
+            )
+            once.setdefault((r["span_id"], r["kind"], r["length"]), what)
+        return list(once.values())
+
+
+class Both:
+    """`Traces` and the dictionary side by side; every call compares them."""
+
+    def __init__(self, *, settle_s: float = 2.0, idle_s: float = 5.0, max_traces: int = 10**6) -> None:
+        self.decided = Decided()
+        self.traces = Traces(WATCH, self.decided, settle_s=settle_s, idle_s=idle_s, max_traces=max_traces)
+        self.settle_ns, self.idle_ns, self.max_traces = int(settle_s * SECOND), int(idle_s * SECOND), max_traces
+        self.open: dict[tuple[str, int, int], Open] = {}
+        self.verdicts: dict[tuple[str, int, int], tuple[bool, int]] = {}  # kept, through
+        self.position = 0
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """One turn's rows, in the order in which they are in the log."""
+        late = self.traces.add(spans(*rows))
+        groups: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+        late_rows = []
+        for row in rows:
+            key = (row["tenant"], row["trace_hi"], row["trace_lo"])
+            self.position = max(self.position, row["position"])
+            if key in self.verdicts:
+                if row["position"] > self.verdicts[key][1]:
+                    late_rows.append((row["position"], row["offset"]))
+            else:
+                groups.setdefault(key, []).append(row)
+        for key, group in groups.items():
+            trace = self.open.setdefault(key, Open())
+            log_ns = max(r["log_ns"] for r in group)
+            has_root = any(r["parent_id"] == 0 for r in group)
+            if not trace.rooted:
+                trace.due_ns = log_ns + (self.settle_ns if has_root else self.idle_ns)
+            trace.rooted |= has_root
+            trace.seen_ns = max(trace.seen_ns, log_ns)
+            trace.rows += group
+        self._compare_late(late, late_rows)
+        self._compare()
+
+    def _compare_late(self, late: Late | None, expected: list[tuple[int, int]]) -> None:
+        found = [] if late is None else late.spans.select("position", "offset").rows()
+        assert found == expected
+        if late is not None:
+            for key, verdict in late.decisions.items():
+                assert verdict.through == self.verdicts[key][1]
+
+    def _compare(self) -> None:
+        assert len(self.traces) == len(self.open)
+        assert self.traces.open_spans == sum(len(t.rows) for t in self.open.values())
+        assert self.traces.position == self.position
+        needed = [r["position"] for t in self.open.values() for r in t.rows]
+        assert self.traces.replay_from() == min(needed, default=self.position + 1)
+
+    def due(self, log_ns: int, keep: Any = lambda key: True) -> list[tuple[str, int, int]]:
+        """Take what is due, compare it, and decide it."""
+        due = self.traces.due(log_ns)
+        keys = [] if due is None else due.keys
+        early = set() if due is None else {k for k, e in zip(keys, due.traces["early"], strict=True) if e}
+        on_time = set(keys) - early
+        assert len(set(keys)) == len(keys)
+        assert on_time >= {k for k, t in self.open.items() if (t.due_ns // SECOND + 1) * SECOND <= log_ns}
+        assert on_time <= {k for k, t in self.open.items() if t.due_ns <= log_ns}
+        rest = sorted(t.seen_ns for k, t in self.open.items() if k not in on_time)
+        excess = max(0, len(rest) - self.max_traces)
+        assert sorted(self.open[k].seen_ns for k in early) == rest[:excess]
+        if due is not None:
+            self._compare_due(due, early)
+            self._decide(due, keep, log_ns)
+        self._compare()
+        return keys
+
+    def _compare_due(self, due: Due, early: set[Any]) -> None:
+        per_trace: dict[int, list[tuple[Any, ...]]] = {}
+        for trace, *rest in due.spans.select(
+            "trace", "position", "offset", "length", "span_id", "kind", "root", "state"
+        ).iter_rows():
+            per_trace.setdefault(trace, []).append((*rest[:-1], rest[-1] or None))
+        quantum: dict[int, list[tuple[Any, ...]]] = {}
+        for row in due.quantum.iter_rows(named=True):
+            quantum.setdefault(row["trace"], []).append((row["position"], row["offset"], row["backend"], row["job_id"]))
+        for i, (key, row) in enumerate(zip(due.keys, due.traces.iter_rows(named=True), strict=True)):
+            trace = self.open[key]
+            expected = trace.summary() | {"complete": trace.rooted and key not in early, "early": key in early}
+            assert {name: row[name] for name in expected} == expected
+            assert per_trace[i] == trace.spans()
+            assert quantum.get(i, []) == [
+                (r["position"], r["offset"], r["backend"], r.get("job_id"))
+                for r in trace.rows
+                if r.get("backend") is not None
+            ]
+        assert sorted(due.rows.tolist()) == np.unique(due.rows).tolist()
+
+    def _decide(self, due: Due, keep: Any, log_ns: int) -> None:
+        through = self.traces.position
+        dropped = []
+        for key in due.keys:
+            kept = keep(key)
+            self.verdicts[key] = (kept, through)
+            if kept:
+                self.decided.keep(key, decision(through=through, decided_ns=log_ns))
+            else:
+                dropped.append(key)
+            del self.open[key]
+        self.decided.drop(dropped, through, log_ns)
+        self.traces.close(due)

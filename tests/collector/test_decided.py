@@ -1,0 +1,104 @@
+"""The index of decisions against a dictionary, through merges, restarts and forgetting."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+
+from eigenspan.collector.decided import Decided, Dropped, fingerprint, key_of, trace_bytes
+from eigenspan.collector.state import KeptRow
+from tests.collector.building import SECOND, decision
+
+
+def key(rng: random.Random, tenants=("", "a")):
+    return rng.choice(tenants), rng.getrandbits(64), rng.getrandbits(64)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_finds_what_a_dictionary_finds(seed):
+    rng = random.Random(seed)
+    index = Decided()
+    model: dict = {}
+    rows: list[KeptRow] = []
+    packed: list[tuple[int, bytes]] = []
+    now_ns = 10**18
+    for turn in range(400):
+        now_ns += rng.choice([SECOND // 4, SECOND, 1200 * SECOND])
+        dropped = [key(rng) for _ in range(rng.choice([0, 1, 3, 40]))]
+        if model and rng.random() < 0.2:
+            again = rng.choice(list(model))
+            if model[again][0] == "dropped":
+                dropped.append(again)
+        run = index.drop(dropped, turn, now_ns)
+        assert len(run) == 16 * len(dropped)
+        if run:
+            packed.append((now_ns, run))
+        model.update(dict.fromkeys(dropped, ("dropped", turn, now_ns)))
+        if rng.random() < 0.5:
+            kept = key(rng)
+            verdict = decision(through=turn, decided_ns=now_ns)
+            index.keep(kept, verdict)
+            model[kept] = ("kept", verdict, now_ns)
+            rows.append(KeptRow(kept[0], trace_bytes(kept), turn, now_ns, msgspec.msgpack.encode(verdict)))
+        if turn % 100 == 60:
+            before_ns = now_ns - 3 * 3600 * SECOND
+            index.forget(before_ns)
+            rows = [row for row in rows if row.decided_ns >= before_ns]
+            packed = [entry for entry in packed if entry[0] >= before_ns]
+            gone = [k for k, v in model.items() if v[2] < before_ns]
+            slack_ns = before_ns - 3600 * SECOND
+            found = index.find(gone)
+            assert all(model[k][0] == "dropped" and model[k][2] >= slack_ns for k in found)
+            for k in gone:
+                del model[k]
+        if turn % 133 == 131:
+            index = Decided()
+            index.load(rows, packed)
+        asked = rng.sample(list(model), min(len(model), 30)) + [key(rng) for _ in range(10)]
+        expected = {k: model[k][1] if model[k][0] == "kept" else Dropped(model[k][1]) for k in asked if k in model}
+        assert index.find(asked) == expected
+    assert any(v[0] == "kept" for v in model.values())
+    assert any(v[0] == "dropped" for v in model.values())
+
+
+def test_dropped_traces_of_a_busy_day_are_few_runs_and_are_forgotten():
+    index = Decided()
+    start_ns = 10**18
+    for second in range(0, 86_400, 20):
+        index.drop([("", second, second)], 1, start_ns + second * SECOND)
+    assert len(index) == 4320
+    assert len(index._runs) < 200
+    index.forget(start_ns + 43_200 * SECOND)
+    assert 2160 <= len(index) <= 2160 + 180
+    index.forget(start_ns + 2 * 86_400 * SECOND)
+    assert len(index) == 0
+
+
+def test_the_same_id_of_another_tenant_is_another_trace():
+    index = Decided()
+    index.keep(("a", 1, 2), decision())
+    index.drop([("b", 1, 2)], 5, 1)
+    assert index.find([("a", 1, 2), ("b", 1, 2), ("", 1, 2), ("a", 2, 1)]) == {
+        ("a", 1, 2): decision(),
+        ("b", 1, 2): Dropped(5),
+    }
+    assert len({fingerprint(k) for k in [("", 1, 2), ("a", 1, 2), ("b", 1, 2), ("", 2, 1)]}) == 4
+
+
+def test_the_state_says_how_far_a_kept_decision_goes():
+    index = Decided()
+    index.load([KeptRow("t", bytes(range(16)), 9, 1, msgspec.msgpack.encode(decision(through=3)))], [])
+    k = key_of("t", bytes(range(16)))
+    assert index.find([k]) == {k: decision(through=9)}
+    assert trace_bytes(k) == bytes(range(16))
+
+
+def test_nothing_decided_is_nothing_found():
+    assert Decided().find([("", 1, 1)]) == {}
+    index = Decided()
+    assert index.drop([], 1, 1) == b""
+    index.drop([("", 0, 1)], 1, 1)
+    assert index.find([]) == {}
+    assert index.find([("", 0, 0)]) == {}

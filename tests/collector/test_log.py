@@ -1,0 +1,431 @@
+"""The log: what append returned for is there after any failure; what is damaged costs only itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.files import Files
+from eigenspan.collector.log import Log
+from eigenspan.collector.segment import HEADER_BYTES
+from tests.collector.building import digest, payload
+
+
+def append(log: Log, *bodies: bytes, log_ns: int = 1, received_ns: int = 5) -> list[int]:
+    payloads = [payload(body, received_ns=received_ns) for body in bodies]
+    return log.append(payloads, [digest(i) for i in range(len(bodies))], log_ns)
+
+
+def held(log: Log, position: int = 0) -> dict[int, bytes]:
+    return {record.position: record.payload.body for record in log.replay(position)}
+
+
+def reopened(log: Log, directory, **more) -> Log:
+    log.close()
+    return Log(directory, **more)
+
+
+def test_positions_are_consecutive_over_groups_segments_and_restarts(tmp_path):
+    log = Log(tmp_path / "log", segment_bytes=200)
+    assert log.first_position == log.next_position == 1
+    assert append(log, b"a" * 100, b"b") == [1, 2]
+    assert append(log, b"c" * 100) == [3]
+    assert append(log, b"d") == [4]
+    log = reopened(log, tmp_path / "log", segment_bytes=200)
+    assert append(log, b"e") == [5]
+    assert held(log) == {1: b"a" * 100, 2: b"b", 3: b"c" * 100, 4: b"d", 5: b"e"}
+    assert held(log, 4) == {4: b"d", 5: b"e"}
+    assert len(list((tmp_path / "log").iterdir())) == 3
+    assert log.size_bytes == sum(p.stat().st_size for p in (tmp_path / "log").iterdir())
+    log.close()
+
+
+@pytest.mark.parametrize("position", [0, 3, 99])
+def test_a_position_that_is_not_held_is_a_key_error(tmp_path, position):
+    log = Log(tmp_path / "log")
+    append(log, b"a", b"b")
+    with pytest.raises(KeyError):
+        log.read(position)
+    log.close()
+
+
+def test_a_part_of_a_payload_is_read_alone(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"first", b"0123456789")
+    assert [log.read_part(2, at, n) for at, n in ((0, 10), (3, 2), (9, 1), (4, 0))] == [b"0123456789", b"34", b"9", b""]
+    with pytest.raises(KeyError):
+        log.read_part(3, 0, 1)
+    log.close()
+
+
+def test_what_was_there_at_start_is_found_by_its_digest_and_log_time(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"a", b"b", log_ns=77)
+    log = reopened(log, tmp_path / "log")
+    assert list(log.found) == [(digest(0), 77), (digest(1), 77)]
+    log.close()
+
+
+def test_truncated_at_any_byte_the_tail_is_cut_and_the_log_goes_on(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"first" * 5)
+    sizes = [log.size_bytes]
+    append(log, b"second")
+    log.close()
+    (path,) = (tmp_path / "log").iterdir()
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.unlink(missing_ok=True)
+        for other in (tmp_path / "log").iterdir():
+            other.unlink()
+        path.write_bytes(data[:length])
+        log = Log(tmp_path / "log")
+        assert held(log) == ({1: b"first" * 5} if length >= sizes[0] else {})
+        assert not log.quarantined
+        (position,) = append(log, b"third")
+        assert log.read(position) == b"third"
+        log = reopened(log, tmp_path / "log")
+        assert held(log)[position] == b"third"
+        assert not log.quarantined
+        log.close()
+
+
+def test_a_flipped_bit_in_the_middle_is_quarantined_and_no_position_is_given_twice(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"a" * 30, b"b" * 30, b"c" * 30)
+    log.close()
+    (path,) = (tmp_path / "log").iterdir()
+    data = bytearray(path.read_bytes())
+    data[data.index(b"b" * 30) + 3] ^= 4
+    path.write_bytes(data)
+    log = Log(tmp_path / "log")
+    assert held(log) == {1: b"a" * 30, 3: b"c" * 30}
+    ((where, damage),) = log.quarantined
+    assert where == path
+    assert not damage.torn
+    assert path.read_bytes() == data
+    with pytest.raises(KeyError):
+        log.read(2)
+    assert append(log, b"d") == [4]
+    log.close()
+
+
+def test_what_follows_from_the_log_may_know_later_positions(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"a", b"b")
+    log.close()
+    (path,) = (tmp_path / "log").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    log = Log(tmp_path / "log")
+    assert log.next_position == 2
+    log.not_before(3)
+    assert append(log, b"c") == [3]
+    log.not_before(1)
+    assert append(log, b"d") == [4]
+    assert held(reopened(log, tmp_path / "log")) == {1: b"a", 3: b"c", 4: b"d"}
+
+
+def test_a_file_with_a_damaged_header_is_set_aside_and_kept(tmp_path):
+    log = Log(tmp_path / "log", segment_bytes=HEADER_BYTES)
+    append(log, b"a")
+    append(log, b"b")
+    log.close()
+    first, second = sorted((tmp_path / "log").iterdir())
+    data = bytearray(first.read_bytes())
+    data[0] ^= 1
+    first.write_bytes(data)
+    log = Log(tmp_path / "log")
+    assert held(log) == {2: b"b"}
+    assert first.with_suffix(".bad").read_bytes() == data
+    assert log.quarantined[0][0] == first
+    assert append(log, b"c") == [3]
+    log.close()
+    assert second.exists()
+
+
+class Failing(Files):
+    """Fails the call number `at` to `what`; a write then leaves half of its bytes."""
+
+    def __init__(self, what: str, at: int, code: int) -> None:
+        self.what, self.left, self.code = what, at, code
+        self.doubtful: int | None = None  # the descriptor whose sync failed
+
+    def _due(self, what: str) -> bool:
+        if what != self.what:
+            return False
+        self.left -= 1
+        return self.left == 0
+
+    def _fail(self) -> OSError:
+        return OSError(self.code, os.strerror(self.code))
+
+    def write_at(self, fd, data, offset):
+        assert fd != self.doubtful, "a file whose sync failed is written again"
+        if self._due("write_at"):
+            super().write_at(fd, data[: len(data) // 2], offset)
+            raise self._fail()
+        super().write_at(fd, data, offset)
+
+    def create(self, path):
+        if self._due("create"):
+            raise self._fail()
+        return super().create(path)
+
+    def sync(self, fd):
+        assert fd != self.doubtful, "a failed sync is tried again"
+        if self._due("sync"):
+            self.doubtful = fd
+            raise self._fail()
+        super().sync(fd)
+
+    def sync_dir(self, path):
+        if self._due("sync_dir"):
+            raise self._fail()
+        super().sync_dir(path)
+
+    def close(self, fd):
+        self.doubtful = None if fd == self.doubtful else self.doubtful
+        super().close(fd)
+
+    def truncate(self, fd, length):
+        if self._due("truncate"):
+            raise self._fail()
+        super().truncate(fd, length)
+
+
+FAILURES = [
+    (what, at, code)
+    for what, calls, code in (
+        ("create", 5, errno.ENOSPC),
+        ("write_at", 14, errno.ENOSPC),
+        ("sync", 14, errno.EIO),
+        ("sync_dir", 6, errno.EIO),
+    )
+    for at in range(1 + (what == "sync_dir"), calls)
+]
+
+
+@pytest.mark.parametrize(("what", "at", "code"), FAILURES, ids=str)
+def test_a_failed_append_loses_nothing_that_was_acknowledged(tmp_path, what, at, code):
+    files = Failing(what, at, code)
+    log = Log(tmp_path / "log", segment_bytes=300, files=files)
+    acknowledged: dict[int, bytes] = {}
+    refused = []
+    for i in range(9):
+        bodies = [f"{i}.{j}".encode() * 30 for j in range(2)]
+        try:
+            positions = append(log, *bodies)
+        except Unavailable as error:
+            refused.append(error)
+            continue
+        assert not set(positions) & set(acknowledged)
+        acknowledged.update(zip(positions, bodies, strict=True))
+    assert [error.retry_after_s for error in refused] == [5.0]
+    assert held(log) == acknowledged
+    assert {position: log.read(position) for position in acknowledged} == acknowledged
+    log = reopened(log, tmp_path / "log")
+    assert held(log) == acknowledged
+    (position,) = append(log, b"later")
+    assert position > max(acknowledged)
+    log.close()
+
+
+def test_where_even_cutting_back_fails_nothing_acknowledged_is_lost(tmp_path):
+    class Worse(Failing):
+        def truncate(self, fd, length):
+            raise self._fail()
+
+    log = Log(tmp_path / "log", files=Worse("write_at", 3, errno.EIO))
+    acknowledged = dict(zip(append(log, b"a"), [b"a"], strict=True))
+    with pytest.raises(Unavailable):
+        append(log, b"b" * 100)
+    acknowledged |= dict(zip(append(log, b"c"), [b"c"], strict=True))
+    assert held(log) == acknowledged
+    log = reopened(log, tmp_path / "log")
+    assert held(log) == acknowledged
+    log.close()
+
+
+class _Crash(BaseException):
+    pass
+
+
+class Forgetting(Files):
+    """Stops the world before call number `at`; what was not synced is then gone, or there by half, or there."""
+
+    def __init__(self, directory, at: int) -> None:
+        self.directory, self.left = directory, at
+        self.synced: dict[int, bytes] = {}  # by inode
+        self.names: dict = {}
+        self.synced_names: dict = {}
+        self.inode_of: dict[int, int] = {}
+        self.written: dict[int, bytes] = {}
+        self._inodes = 0
+
+    def _step(self) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            raise _Crash
+
+    def create(self, path):
+        self._step()
+        fd = super().create(path)
+        self._inodes += 1
+        self.inode_of[fd] = self.names[path] = self._inodes
+        self.synced[self._inodes] = self.written[self._inodes] = b""
+        return fd
+
+    def _contents(self, fd) -> bytes:
+        return super().read_at(fd, self.size(fd), 0)
+
+    def write_at(self, fd, data, offset):
+        self._step()
+        super().write_at(fd, data, offset)
+        self.written[self.inode_of[fd]] = self._contents(fd)
+
+    def truncate(self, fd, length):
+        self._step()
+        super().truncate(fd, length)
+        self.written[self.inode_of[fd]] = self._contents(fd)
+
+    def sync(self, fd):
+        self._step()
+        self.synced[self.inode_of[fd]] = self._contents(fd)
+
+    def sync_dir(self, path):
+        self._step()
+        if path == self.directory:
+            self.synced_names = dict(self.names)
+
+    def remove(self, path):
+        self._step()
+        super().remove(path)
+        self.names.pop(path, None)
+
+    def crash(self, kept: str) -> None:
+        """Make the directory what a machine finds after the power came back."""
+        for path in self.directory.iterdir():
+            path.unlink()
+        names = {"nothing": self.synced_names, "half": self.synced_names, "all": self.names}[kept]
+        for path, inode in names.items():
+            old, new = self.synced[inode], self.written[inode]
+            path.write_bytes({"nothing": old, "half": new[: (len(old) + len(new)) // 2], "all": new}[kept])
+
+
+@pytest.mark.parametrize("kept", ["nothing", "half", "all"])
+def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, kept):
+    at, finished = 1, False
+    while not finished:
+        directory = tmp_path / str(at)
+        directory.mkdir()
+        files = Forgetting(directory, at + 1)
+        acknowledged: dict[int, bytes] = {}
+        trimmed = 0
+        log = None
+        try:
+            log = Log(directory, segment_bytes=250, files=files)
+            for i in range(8):
+                bodies = [f"{i}.{j}".encode() * 25 for j in range(1 + i % 2)]
+                acknowledged.update(zip(append(log, *bodies), bodies, strict=True))
+                if i == 5:
+                    trimmed = 5
+                    log.trim(trimmed)
+            finished = True
+        except _Crash:
+            pass
+        if log is not None:
+            log.close()
+        files.crash(kept)
+        log = Log(directory, segment_bytes=250)
+        found = held(log)
+        wanted = {position: body for position, body in acknowledged.items() if position >= trimmed}
+        assert wanted.items() <= found.items()
+        assert {p: log.read(p) for p in found} == found
+        (position,) = append(log, b"later")
+        assert position > max(acknowledged, default=0)
+        assert held(log) == found | {position: b"later"}
+        log.close()
+        at += 1
+    assert at > 30
+
+
+BODIES = st.lists(st.binary(max_size=120), min_size=1, max_size=4)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), BODIES),
+        st.tuples(st.just("trim"), st.integers(0, 40)),
+        st.tuples(st.just("reopen"), st.none()),
+        st.tuples(st.just("replay"), st.integers(0, 40)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS, segment_bytes=st.integers(40, 400))
+def test_the_log_is_a_list_that_forgets_its_beginning(tmp_path_factory, steps, segment_bytes):
+    directory = tmp_path_factory.mktemp("log")
+    log = Log(directory, segment_bytes=segment_bytes)
+    model: dict[int, bytes] = {}
+    last = 0
+    for step, argument in steps:
+        if step == "append":
+            positions = append(log, *argument)
+            assert positions == list(range(last + 1, last + 1 + len(argument)))
+            last = positions[-1]
+            model.update(zip(positions, argument, strict=True))
+        elif step == "trim":
+            before = len(list(directory.iterdir()))
+            removed = log.trim(argument)
+            assert len(list(directory.iterdir())) == before - removed
+            assert all(p in held(log) for p in model if p >= argument)
+            model = {p: body for p, body in model.items() if p >= log.first_position}
+        elif step == "reopen":
+            log = reopened(log, directory, segment_bytes=segment_bytes)
+        else:
+            assert held(log, argument) == {p: body for p, body in model.items() if p >= argument}
+    assert held(log) == model == {p: log.read(p) for p in model}
+    assert log.next_position == last + 1
+    log.close()
+
+
+def test_trim_keeps_what_was_received_lately(tmp_path):
+    log = Log(tmp_path / "log", segment_bytes=HEADER_BYTES)
+    for i in range(4):
+        append(log, b"x", received_ns=100 * i)
+    assert log.trim(4, older_than_ns=200) == 2
+    assert list(held(log)) == [3, 4]
+    assert log.trim(99) == 1
+    assert list(held(log)) == [4]
+    assert log.next_position == 5
+    log.close()
+
+
+def test_reading_goes_on_while_segments_come_and_go(tmp_path):
+    log = Log(tmp_path / "log", segment_bytes=200)
+    stop, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            for position in range(log.first_position, log.next_position):
+                try:
+                    if log.read(position) != str(position).encode() * 20:
+                        wrong.append(position)
+                except KeyError:
+                    pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(1, 200):
+        append(log, str(i).encode() * 20)
+        log.trim(i - 20)
+    stop.set()
+    reader.join()
+    log.close()
+    assert not wrong
