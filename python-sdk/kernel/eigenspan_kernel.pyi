@@ -106,21 +106,27 @@ class Scanner:
 
 @final
 class Receiver:
-    """OTLP/gRPC and OTLP/HTTP: requests are read within limits, scanned, appended, synced and answered on two threads of
-    its own. A request is answered after its bytes are on disk, and refused as `eigenspan.collector.errors` says.
+    """OTLP/gRPC and OTLP/HTTP on two threads of its own.
+
+    Requests are read within limits, scanned, appended, synced and answered: after their bytes are on disk, or refused as
+    `eigenspan.collector.errors` says.
     """
 
-    def listen(self, protocol: Literal["grpc", "http"], endpoint: str) -> int:
-        """Listen on host:port and return the port. OSError where it cannot be had."""
+    def listen(
+        self, protocol: Literal["grpc", "http"], endpoint: str, tls: tuple[Path, Path, Path | None] | None = None
+    ) -> int:
+        """Listen on host:port and return the port. OSError where it cannot be had.
+
+        `tls` names PEM files: certificate chain, private key, and the authorities one of which must have signed a client's
+        certificate. They are read again when they change.
+        """
 
     def admit(self, open: bool, reason: str, retry_after_s: float) -> None:  # noqa: A002
         """From now on requests are taken, or refused with `reason` and the hint to come back."""
 
     def take(
         self,
-    ) -> (
-        tuple[RecordBatch, list[_Part], list[tuple[int, _Signal]], int, int, int, int, list[tuple[str, int]]] | None
-    ):
+    ) -> tuple[RecordBatch, list[_Part], list[tuple[int, _Signal]], int, int, int, int, list[tuple[str, int]]] | None:
         """What was committed since the last call; None where that is nothing.
 
         The spans, with position, log_ns and tenant beside the scan's columns; where the bodies lie; position and signal

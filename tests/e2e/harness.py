@@ -37,7 +37,9 @@ class Far:
         self.bodies: list[bytes] = []
         self.others: list[tuple[str, bytes]] = []
         self.fail = lambda context: None
-        self._server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 64 << 20)])
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 64 << 20)]
+        )
         for signal, service in (("trace", "Trace"), ("metrics", "Metrics"), ("logs", "Logs")):
             handler = grpc.unary_unary_rpc_method_handler(self._answer(signal))
             name = f"opentelemetry.proto.collector.{signal}.v1.{service}Service"

@@ -155,6 +155,24 @@ def test_a_closed_door_says_when_to_come_back(door):
         admit(Admission())
 
 
+@pytest.mark.parametrize("engine", RECEIVERS)
+def test_a_bearer_token_is_asked_for_where_there_are_tokens(tmp_path, engine):
+    tokens = '["first-token", "second-token"]'
+    with running(tmp_path, receivers__otlp__engine=engine, receivers__otlp__auth__tokens=tokens) as r:
+        for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "second-token"}):
+            answer, said = post(r, GOOD, given)
+            assert (answer.status, answer.getheader("WWW-Authenticate")) == (401, "Bearer")
+            assert Status.FromString(said).code == grpc.StatusCode.UNAUTHENTICATED.value[0]
+        assert post(r, GOOD, {"Authorization": "bearer second-token"})[0].status == 200
+        with grpc.insecure_channel(f"127.0.0.1:{r.ports['grpc']}") as channel:
+            export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            with pytest.raises(grpc.RpcError) as caught:
+                export(GOOD, timeout=20)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert export(GOOD, timeout=20, metadata=(("authorization", "Bearer first-token"),)) == b""
+        assert r.collector.receiver.counts["refused", "unauthenticated"] == 4
+
+
 def test_what_was_refused_is_counted_and_said(door):
     text = door.get("telemetry", "/metrics")
     assert 'eigenspan_receiver_malformed_requests_total{signal="traces"}' in text

@@ -43,7 +43,13 @@ def literal(name: str, value: str) -> bytes:
 
 HEADERS = b"".join(
     literal(*pair)
-    for pair in ((":method", "POST"), (":scheme", "http"), (":path", EXPORT), (":authority", "x"), ("content-type", "application/grpc"))
+    for pair in (
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", EXPORT),
+        (":authority", "x"),
+        ("content-type", "application/grpc"),
+    )
 )
 
 
@@ -185,6 +191,26 @@ def test_what_inflates_counts_as_it_is_inflated(tmp_path):
         assert post(r, large, {"Content-Encoding": "gzip"})[0].status == 413
 
 
+def zstd(body: bytes) -> bytes:
+    """One frame with one block that is not compressed."""
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(body)) + struct.pack("<I", len(body) << 3 | 1)[:3] + body
+
+
+def test_zstd_is_read_over_both_protocols(tmp_path):
+    with native(tmp_path) as r:
+        assert post(r, zstd(GOOD), {"Content-Encoding": "zstd"})[0].status == 200
+        assert post(r, zstd(GOOD)[:-3], {"Content-Encoding": "zstd"})[0].status == 400
+        assert post(r, b"\x28\xb5\x2f\xfd\x00\xff" + GOOD, {"Content-Encoding": "zstd"})[0].status == 400
+        with connect(r, "grpc") as sock:
+            message = zstd(request("zstd"))
+            headers = frame(1, 4, 1, HEADERS + literal("grpc-encoding", "zstd"))
+            sock.sendall(
+                PREFACE + frame(4, 0, 0) + headers + frame(0, 1, 1, b"\1" + struct.pack(">I", len(message)) + message)
+            )
+            r.wait_until_decided()
+        assert r.summary()["spans"]["received"] == 2
+
+
 def test_a_method_that_does_not_exist_is_said_to(tmp_path):
     with native(tmp_path) as r, grpc.insecure_channel(f"127.0.0.1:{r.ports['grpc']}") as channel:
         with pytest.raises(grpc.RpcError) as caught:
@@ -206,6 +232,25 @@ def test_requests_in_flight_are_answered_at_a_stop(tmp_path):
         assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
         r.start()
         assert len(r.collector.traces) == 1
+
+
+def test_segments_follow_each_other_and_are_read_again(tmp_path):
+    more = {"service.log.segment_bytes": 4096, "processors.sampling.idle": 60}
+    with native(tmp_path, **more) as r:
+        for number in range(1, 21):
+            assert call(r, request("x" * 1000, trace_id=bytes([number]) * 16)) == b""
+        deadline = time.monotonic() + 5
+        while len(r.collector.traces) < 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        log = r.collector.log
+        assert len(log._segments) > 4
+        assert log.size_bytes == sum(path.stat().st_size for path in (tmp_path / "log").iterdir())
+        assert len({log.read(position) for position in range(1, 21)}) == 20
+    with native(tmp_path, **more) as r:
+        assert len(r.collector.traces) == 20
+        assert call(r, request("after")) == b""
+        assert [record.position for record in r.collector.log.replay(0)][:20] == list(range(1, 21))
+        assert not r.collector.log.quarantined
 
 
 FULL_DISK = """

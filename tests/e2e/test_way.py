@@ -90,7 +90,9 @@ class Recording(SpanExporter):
         self._inner.shutdown()
 
 
-def emit(exporter: SpanExporter, jobs: list[tuple[str, int]], *, errors_every: int) -> tuple[set[int], dict[int, tuple[str, int]]]:
+def emit(
+    exporter: SpanExporter, jobs: list[tuple[str, int]], *, errors_every: int
+) -> tuple[set[int], dict[int, tuple[str, int]]]:
     """One trace a job (backend, execution start); every n-th fails. Returns the error traces, and the job of each trace."""
     provider = TracerProvider(resource=Resource.create({"service.name": "e2e"}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -185,7 +187,9 @@ def test_the_whole_way(tmp_path, receiver, engine, protocol):
                 age = (traces[trace_id][1] - _valid_from(sources, traces[trace_id])) / 1e9
                 assert attributes[q.QUANTUM_BACKEND_CALIBRATION_AGE].double_value == pytest.approx(age, abs=1)
             else:
-                assert attributes["eigenspan.sampling.rule"].string_value == ("errors" if trace_id in errors else "baseline")
+                assert attributes["eigenspan.sampling.rule"].string_value == (
+                    "errors" if trace_id in errors else "baseline"
+                )
 
 
 def _valid_from(sources, job: tuple[str, int]) -> int:
@@ -209,11 +213,14 @@ def test_real_history_on_both_sides_of_the_boundary(tmp_path, shared_data):
     first, second = props[:2]
     boundary = instant(second["last_update_date"])
     times = {boundary - 10**9: first, boundary: second, boundary + DAY_NS: second}
-    with far_end() as far, running(
-        tmp_path / "data",
-        processors__calibration__files=json.dumps([str(path) for path in files]),
-        exporters=f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}",
-    ) as r:
+    with (
+        far_end() as far,
+        running(
+            tmp_path / "data",
+            processors__calibration__files=json.dumps([str(path) for path in files]),
+            exporters=f"{{otlp: {{endpoint: '127.0.0.1:{far.port}'}}}}",
+        ) as r,
+    ):
         exporter = GrpcExporter(endpoint=f"http://127.0.0.1:{r.ports['grpc']}", insecure=True)
         _, traces = emit(exporter, [(first["backend_name"], at) for at in times], errors_every=1)
         r.wait_until_decided()

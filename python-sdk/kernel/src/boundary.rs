@@ -19,6 +19,7 @@ use crate::door::{Admission, Door, Limits, Seen, locked};
 use crate::log::{Files, Writer};
 use crate::receive::{Plan, Receiver};
 use crate::request::Protocol;
+use crate::tls::Certificates;
 
 #[derive(FromPyObject)]
 pub struct PyLimits {
@@ -38,6 +39,8 @@ pub struct PyLog {
     log_ns: u64,
 }
 
+/// Files: certificate chain, private key, authorities of clients.
+type PyTls = (PathBuf, PathBuf, Option<PathBuf>);
 /// First position of the segment, positions, offsets, lengths, newest received_ns, end of the segment.
 type PyPart = (u64, Py<PyBytes>, Py<PyBytes>, Py<PyBytes>, u64, u64);
 type PyOthers = Vec<(u64, &'static str)>;
@@ -101,19 +104,20 @@ impl PyReceiver {
 
 #[pymethods]
 impl PyReceiver {
-    fn listen(&self, py: Python<'_>, protocol: &str, endpoint: &str) -> PyResult<u16> {
+    #[pyo3(signature = (protocol, endpoint, tls=None))]
+    fn listen(&self, py: Python<'_>, protocol: &str, endpoint: &str, tls: Option<PyTls>) -> PyResult<u16> {
+        let tls = tls.map(|(chain, key, authorities)| Certificates { chain, key, client_authorities: authorities });
         let protocol = match protocol {
             "grpc" => Protocol::Grpc,
             "http" => Protocol::Http,
             other => return Err(PyValueError::new_err(format!("no such protocol: {other}"))),
         };
-        Ok(py.detach(|| self.0.listen(protocol, endpoint))?)
+        Ok(py.detach(|| self.0.listen(protocol, endpoint, tls))?)
     }
 
     fn admit(&self, open: bool, reason: String, retry_after_s: f64) {
         self.0.door.admit(Admission { open, reason, retry_ms: millis(retry_after_s) });
     }
-
 
     fn take(&self, py: Python<'_>) -> PyResult<Option<PyTaken>> {
         let fresh = Committed::new(&self.0.watch);

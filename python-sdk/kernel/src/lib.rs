@@ -18,6 +18,7 @@ pub mod request;
 pub mod rows;
 pub mod scan;
 pub mod splice;
+pub mod tls;
 pub mod wire;
 
 #[cfg(feature = "python")]

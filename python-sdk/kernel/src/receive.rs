@@ -17,12 +17,15 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::columns::{Names, Watch};
 use crate::commit::{Clock, Committed, Committer, Remembered};
 use crate::door::{Door, locked};
 use crate::log::{Files, Writer};
 use crate::request::{self, Peer, Protocol};
+use crate::tls::{Certificates, Tls};
 
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -94,8 +97,10 @@ impl Receiver {
         })
     }
 
-    /// Listens on `endpoint` and returns the port.
-    pub fn listen(&self, protocol: Protocol, endpoint: &str) -> io::Result<u16> {
+    /// Listens on `endpoint`, with TLS where there are certificates, and returns the port.
+    pub fn listen(&self, protocol: Protocol, endpoint: &str, files: Option<Certificates>) -> io::Result<u16> {
+        let names: &[&str] = if protocol == Protocol::Grpc { &["h2"] } else { &["h2", "http/1.1"] };
+        let tls = files.map(|files| Tls::new(files, names)).transpose()?;
         let address = endpoint.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let _entered = self.runtime.enter();
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -104,8 +109,14 @@ impl Receiver {
         let listener = socket.listen(BACKLOG)?;
         let port = listener.local_addr()?.port();
         let door = Arc::clone(&self.door);
-        let accept = accept(listener, protocol, door, Arc::clone(&self.connections), self.stop.subscribe());
-        self.runtime.spawn(accept);
+        let accepting = Accepting {
+            protocol,
+            tls: tls.map(Arc::new),
+            door,
+            connections: Arc::clone(&self.connections),
+            stop: self.stop.subscribe(),
+        };
+        self.runtime.spawn(accept(listener, accepting));
         Ok(port)
     }
 
@@ -134,13 +145,17 @@ impl Drop for Counted {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What a listener gives to each of its connections.
+struct Accepting {
     protocol: Protocol,
+    tls: Option<Arc<Tls>>,
     door: Arc<Door>,
     connections: Arc<AtomicUsize>,
-    mut stop: watch::Receiver<bool>,
-) {
+    stop: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, accepting: Accepting) {
+    let Accepting { protocol, tls, door, connections, mut stop } = accepting;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -162,12 +177,37 @@ async fn accept(
             active: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
         };
-        let (door, stop) = (Arc::clone(&door), stop.clone());
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let (door, stop, tls) = (Arc::clone(&door), stop.clone(), tls.clone());
         tokio::spawn(async move {
             let _counted = counted;
-            serve(stream, Arc::new(peer), door, stop).await;
+            match tls {
+                None => serve(stream, Arc::new(peer), door, stop).await,
+                Some(tls) => {
+                    if let Some(stream) = handshake(stream, &tls, &door).await {
+                        serve(stream, Arc::new(peer), door, stop).await;
+                    }
+                }
+            }
         });
     }
+}
+
+/// The encrypted stream, where the peer agrees in time and may come in.
+async fn handshake(stream: TcpStream, tls: &Tls, door: &Door) -> Option<TlsStream<TcpStream>> {
+    let (config, stale) = tls.config();
+    if stale {
+        door.count("refused", "certificate_files", 1);
+    }
+    let within = Duration::from_secs_f64(door.limits.read_s);
+    let shaken = tokio::time::timeout(within, TlsAcceptor::from(config).accept(stream)).await;
+    let stream = shaken.ok().and_then(Result::ok);
+    if stream.is_none() {
+        door.count("refused", "handshake", 1);
+    }
+    stream
 }
 
 /// A peer as each protocol's portable engine writes it.
@@ -179,10 +219,10 @@ fn name(protocol: Protocol, address: SocketAddr) -> String {
     }
 }
 
-async fn serve(stream: TcpStream, peer: Arc<Peer>, door: Arc<Door>, mut stop: watch::Receiver<bool>) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+async fn serve<S>(stream: S, peer: Arc<Peer>, door: Arc<Door>, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let read_s = Duration::from_secs_f64(door.limits.read_s);
     let idle_s = Duration::from_secs_f64(door.limits.idle_s);
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -235,12 +275,12 @@ async fn serve(stream: TcpStream, peer: Arc<Peer>, door: Arc<Door>, mut stop: wa
 }
 
 /// A stream that counts the bytes read from it.
-struct Counting {
-    stream: TcpStream,
+struct Counting<S> {
+    stream: S,
     read: Arc<AtomicU64>,
 }
 
-impl AsyncRead for Counting {
+impl<S: AsyncRead + Unpin> AsyncRead for Counting<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, into);
@@ -249,7 +289,7 @@ impl AsyncRead for Counting {
     }
 }
 
-impl AsyncWrite for Counting {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, data)
     }

@@ -289,16 +289,8 @@ async fn take(
     };
     let (sender, receiver) = oneshot::channel();
     let received_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let waiting = Waiting {
-        signal,
-        body,
-        json,
-        received_ns,
-        peer: Arc::clone(&peer.name),
-        seen: None,
-        answer: sender,
-        held,
-    };
+    let waiting =
+        Waiting { signal, body, json, received_ns, peer: Arc::clone(&peer.name), seen: None, answer: sender, held };
     if json {
         door.put_aside(waiting);
     } else {

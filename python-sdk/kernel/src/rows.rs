@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder};
-use arrow_array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array,
-};
+use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::columns::{Cells, Columns, Fixed, Type, Watch};

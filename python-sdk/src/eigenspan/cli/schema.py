@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -71,7 +72,7 @@ def migrate(*, file: Path, target: str | None, keep_both: bool, signal: str) -> 
 
     target = target or versions()[-1]
     registry(target)
-    kinds = {"traces": TracesData, "metrics": MetricsData, "logs": LogsData}
+    kinds: dict[str, Any] = {"traces": TracesData, "metrics": MetricsData, "logs": LogsData}
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         message = kinds[signal].FromString(data)

@@ -87,6 +87,20 @@ class _Building:
         return found
 
 
+class _Said:
+    """What root spans say, encoded once for all decisions that say the same."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str, bool], Add] = {}
+
+    def of(self, decision: Decision) -> Add:
+        key = (decision.rule, decision.reason, decision.complete)
+        found = self._held.get(key)
+        if found is None:
+            found = self._held[key] = encode_attributes(sampling_attributes(decision))
+        return found
+
+
 def sampling_attributes(decision: Decision) -> dict[str, Value]:
     """What the root span of a kept trace says about why it was kept."""
     return {
@@ -111,18 +125,18 @@ def enrich(
     """
     building: dict[int, _Building] = {}
     spoken: set[int] = set()
-    said = {
-        trace: encode_attributes(sampling_attributes(decisions[trace])) for trace in spans["trace"].unique().to_list()
-    }
+    said = _Said()
     rooted = set(spans.filter("root")["trace"].to_list())
     late_add = encode_attributes({q.EIGENSPAN_SAMPLING_LATE: True}) if late else ()
     columns = ("trace", "position", "offset", "length", "root", "state")
     for trace, position, offset, length, root, state in spans.select(columns).iter_rows():
-        item = building.setdefault(trace, _Building())
+        item = building.get(trace)
+        if item is None:
+            item = building[trace] = _Building()
         add = late_add + calibration.get((position, offset), ())
         if not late and trace not in spoken and (root or trace not in rooted):
             spoken.add(trace)
-            add = said[trace] + add
+            add = said.of(decisions[trace]) + add
         trace_state = threshold.rewrite(state or "", decisions[trace].threshold)
         item.spans.append(SpanEdit(position, offset, length, trace_state, item.number(add)))
     return [

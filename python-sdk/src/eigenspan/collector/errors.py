@@ -1,7 +1,7 @@
 """What can go wrong at the door, named by who is to blame.
 
-`BadData` is the sender's fault and final (400 / INVALID_ARGUMENT). `Unavailable` is ours and passes
-(503 / UNAVAILABLE with a retry hint). Nothing else leaves the receiver.
+`BadData` is the sender's fault and final (400 / INVALID_ARGUMENT), and so is a missing token (401 / UNAUTHENTICATED).
+`Unavailable` is ours and passes (503 / UNAVAILABLE with a retry hint). Nothing else leaves the receiver.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class TooLarge(BadData):
 
 class UnsupportedMedia(BadData):
     """The content type or encoding is not one that OTLP names (415)."""
+
+
+class Unauthenticated(EigenspanError):
+    """The client did not show a token that we know (401 / UNAUTHENTICATED)."""
 
 
 class Unavailable(EigenspanError):

@@ -185,7 +185,9 @@ class Log:
             self._files.remove(empty.path)
         return self._directory, self._segment_bytes, self._next
 
-    def adopt(self, first: int, positions: bytes, offsets: bytes, lengths: bytes, *, received_ns: int, end: int) -> None:
+    def adopt(
+        self, first: int, positions: bytes, offsets: bytes, lengths: bytes, *, received_ns: int, end: int
+    ) -> None:
         """Take note of durable records that the kernel appended to the segment that begins with position `first`.
 
         The numbers are unsigned, of eight bytes in the machine's order; `end` is the segment's length now.

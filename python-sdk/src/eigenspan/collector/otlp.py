@@ -12,14 +12,14 @@ from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia
 from eigenspan.collector.redact import REQUESTS
 from eigenspan.collector.spans import Signal
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 GZIP_MAGIC = b"\x1f\x8b"
 _ID_KEYS = {"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"}
-_GRPC = {"invalid": 3, "exhausted": 8, "unavailable": 14}
+_GRPC = {"invalid": 3, "exhausted": 8, "unavailable": 14, "unauthenticated": 16}
 
 
 def gunzip(data: bytes, limit: int) -> bytes:
@@ -86,6 +86,8 @@ def http_status(error: EigenspanError) -> int:
     match error:
         case Unavailable():
             return 503
+        case Unauthenticated():
+            return 401
         case TooLarge():
             return 413
         case UnsupportedMedia():
@@ -106,6 +108,8 @@ def rpc_status(error: EigenspanError) -> Status:
             status.details.add().Pack(retry)
         case TooLarge():
             status.code = _GRPC["exhausted"]
+        case Unauthenticated():
+            status.code = _GRPC["unauthenticated"]
         case _:
             status.code = _GRPC["invalid"]
     return status

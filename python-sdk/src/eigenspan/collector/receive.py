@@ -7,13 +7,16 @@ this with grpcio and uvicorn; `receive_native.NativeReceiver` in the kernel has 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 
-from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.certificates import Certificates, Watched
+from eigenspan.collector.errors import EigenspanError, Unauthenticated
 from eigenspan.collector.receive_grpc import serve_grpc
 from eigenspan.collector.receive_http import OtlpHttp
 from eigenspan.collector.spans import Payload, Signal
@@ -48,10 +51,10 @@ class Receiver(Protocol):
     def start(self) -> None:
         """Begin to commit."""
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
 
-    async def listen_http(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
 
     async def stop(self, grace_s: float = 5.0) -> None:
@@ -67,8 +70,20 @@ class Receiver(Protocol):
 class Door:
     """What every protocol does with a request's bytes."""
 
-    def __init__(self, committer: Committer, clock: Clock) -> None:
+    def __init__(self, committer: Committer, clock: Clock, tokens: Sequence[str] = ()) -> None:
         self._committer, self._clock = committer, clock
+        self._tokens = [token.encode() for token in tokens]
+
+    def authenticate(self, authorization: str) -> None:
+        """Raise Unauthenticated where tokens are asked for and the Authorization header has none that we know."""
+        if not self._tokens:
+            return
+        scheme, _, given = authorization.partition(" ")
+        shown = given.strip().encode() if scheme.lower() == "bearer" else b""
+        known = [hmac.compare_digest(token, shown) for token in self._tokens]  # all of them: time tells nothing
+        if not any(known):
+            self._committer.counts["refused", "unauthenticated"] += 1
+            raise Unauthenticated("send a bearer token that this collector knows")
 
     def check(self, size: int) -> None:
         """Raise Unavailable where a request of `size` bytes would be refused, before its body is read."""
@@ -101,9 +116,9 @@ class PortableReceiver:
 
     name = "portable"
 
-    def __init__(self, committer: Committer, clock: Clock) -> None:
+    def __init__(self, committer: Committer, clock: Clock, tokens: Sequence[str] = ()) -> None:
         self._committer = committer
-        self._door = Door(committer, clock)
+        self._door = Door(committer, clock, tokens)
         self._grpc: list[Any] = []
         self._http: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
@@ -138,15 +153,15 @@ class PortableReceiver:
         """Open or close the door from now on."""
         self._committer.admission = admission
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
-        server, port = await serve_grpc(self._door, endpoint, max_bytes)
+        server, port = await serve_grpc(self._door, endpoint, max_bytes, tls)
         self._grpc.append(server)
         return port
 
-    async def listen_http(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
-        server, task, port = await serve_asgi(OtlpHttp(self._door, max_bytes), endpoint, what="OTLP/HTTP")
+        server, task, port = await serve_asgi(OtlpHttp(self._door, max_bytes), endpoint, what="OTLP/HTTP", tls=tls)
         self._http.append((server, task))
         return port
 
@@ -158,7 +173,9 @@ class PortableReceiver:
         await asyncio.to_thread(self._committer.stop)
 
 
-async def serve_asgi(app: Any, endpoint: str, *, what: str) -> tuple[uvicorn.Server, asyncio.Task[None], int]:
+async def serve_asgi(
+    app: Any, endpoint: str, *, what: str, tls: Certificates | None = None
+) -> tuple[uvicorn.Server, asyncio.Task[None], int]:
     """Serve an ASGI application on the running loop; OSError where the address is taken."""
     host, _, port = endpoint.rpartition(":")
     config = uvicorn.Config(
@@ -178,6 +195,11 @@ async def serve_asgi(app: Any, endpoint: str, *, what: str) -> tuple[uvicorn.Ser
         sock = config.bind_socket()
     except SystemExit as error:
         raise OSError(f"cannot listen on {endpoint} ({what}); is another program using the port?") from error
+    if tls is not None:
+        config.load()
+        watched = Watched(tls)
+        config.ssl = watched.context
+        config.ssl.sni_callback = watched.switch
     server = uvicorn.Server(config)
     server.capture_signals = _leave_signals_alone  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[sock]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from eigenspan.collector.certificates import Certificates, Watched
 from eigenspan.collector.errors import EigenspanError, TooLarge
 from eigenspan.collector.otlp import GZIP_MAGIC, gunzip, rpc_status
 
@@ -25,7 +26,9 @@ SERVICES: dict[Signal, str] = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-async def serve_grpc(door: Door, endpoint: str, max_bytes: int) -> tuple[grpc.aio.Server, int]:
+async def serve_grpc(
+    door: Door, endpoint: str, max_bytes: int, tls: Certificates | None = None
+) -> tuple[grpc.aio.Server, int]:
     """Start a server on `endpoint`; OSError where the address is taken."""
     server = grpc.aio.server(
         options=[
@@ -39,7 +42,7 @@ async def serve_grpc(door: Door, endpoint: str, max_bytes: int) -> tuple[grpc.ai
         handler = grpc.unary_unary_rpc_method_handler(_export(door, signal, max_bytes))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
     try:
-        port = server.add_insecure_port(endpoint)
+        port = server.add_secure_port(endpoint, _credentials(tls)) if tls else server.add_insecure_port(endpoint)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {endpoint} (gRPC): {error}") from error
     if not port:
@@ -48,9 +51,24 @@ async def serve_grpc(door: Door, endpoint: str, max_bytes: int) -> tuple[grpc.ai
     return server, port
 
 
+def _credentials(tls: Certificates) -> grpc.ServerCredentials:
+    watched = Watched(tls)
+
+    def configuration() -> Any:
+        chain, key, authorities = tls.bytes()
+        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
+
+    def renewed() -> Any:
+        return configuration() if watched.renewed() else None
+
+    mutual = tls.client_authorities is not None
+    return grpc.dynamic_ssl_server_credentials(configuration(), renewed, require_client_authentication=mutual)
+
+
 def _export(door: Door, signal: Signal, max_bytes: int) -> Any:
     async def export(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
+            door.authenticate(str(dict(context.invocation_metadata() or ()).get("authorization", "")))
             if body.startswith(GZIP_MAGIC):
                 body = gunzip(body, max_bytes)
             elif len(body) > max_bytes:

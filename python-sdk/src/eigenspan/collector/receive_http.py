@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unavailable, UnsupportedMedia
+from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia
 from eigenspan.collector.otlp import JSON, PROTOBUF, decompress, error_body, http_status, json_to_protobuf
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class OtlpHttp:
         try:
             if content_type not in (JSON, PROTOBUF):
                 raise UnsupportedMedia(f"Content-Type {content_type!r} is not OTLP's; send {PROTOBUF} or {JSON}")
+            self._door.authenticate(headers.get("authorization", ""))
             body = await self._body(headers, receive)
             body = decompress(body, headers.get("content-encoding", "").strip().lower(), self._max_bytes)
             if content_type == JSON:
@@ -50,6 +51,8 @@ class OtlpHttp:
             extra = []
             if isinstance(error, Unavailable):
                 extra.append((b"retry-after", str(math.ceil(error.retry_after_s)).encode()))
+            if isinstance(error, Unauthenticated):
+                extra.append((b"www-authenticate", b"Bearer"))
             await _answer(send, http_status(error), error_body(error, answer_type), answer_type, extra)
             return
         await _answer(send, 200, b"{}" if content_type == JSON else b"", answer_type)

@@ -25,6 +25,7 @@ from eigenspan.collector.scan import kernel
 from eigenspan.collector.spans import Payload, Signal, Watch
 
 if TYPE_CHECKING:
+    from eigenspan.collector.certificates import Certificates
     from eigenspan.collector.clock import Clock
     from eigenspan.collector.log import Log
 
@@ -91,17 +92,18 @@ class NativeReceiver:
         self._admit()
         self._aside.start()
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
-        return self._listen("grpc", endpoint)
+        return self._listen("grpc", endpoint, tls)
 
-    async def listen_http(self, endpoint: str, max_bytes: int) -> int:
+    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
-        return self._listen("http", endpoint)
+        return self._listen("http", endpoint, tls)
 
-    def _listen(self, protocol: str, endpoint: str) -> int:
+    def _listen(self, protocol: str, endpoint: str, tls: Certificates | None) -> int:
+        files = (tls.chain, tls.key, tls.client_authorities) if tls else None
         try:
-            return int(self._kernel.listen(protocol, endpoint))
+            return int(self._kernel.listen(protocol, endpoint, files))
         except OSError as error:
             raise OSError(f"cannot listen on {endpoint} ({protocol}): {error}") from error
 

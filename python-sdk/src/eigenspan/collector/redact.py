@@ -1,8 +1,8 @@
 """Redaction: values of sensitive keys are replaced in the bytes before anything reaches a disk.
 
-A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays), and
-matches whole, in any case of its ASCII letters. Its value becomes the string `[redacted]`. Payloads that contain none of the keys are returned as they are; searching
-for them costs a few memory scans.
+A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays),
+and matches whole, in any case of its ASCII letters. Its value becomes the string `[redacted]`. Payloads that contain none
+of the keys are returned as they are; searching for them costs a few memory scans.
 """
 
 from __future__ import annotations

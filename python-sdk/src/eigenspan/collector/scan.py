@@ -19,7 +19,7 @@ try:
 except ImportError:
     kernel = None  # type: ignore[assignment, unused-ignore]
 
-__all__ = ["Engine", "EngineName", "Scanned", "engine"]
+__all__ = ["Engine", "EngineName", "Scanned", "engine", "kernel"]
 
 EngineName = Literal["auto", "kernel", "python"]
 

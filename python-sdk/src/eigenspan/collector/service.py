@@ -15,6 +15,7 @@ from typing import Any
 
 from eigenspan.calibration.importers import shipped
 from eigenspan.calibration.store import CalibrationStore
+from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
@@ -30,7 +31,7 @@ from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, 
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
 from eigenspan.collector.scan import Engine, engine
-from eigenspan.collector.settings import Exporter, Settings
+from eigenspan.collector.settings import Exporter, ListenerTls, Settings
 from eigenspan.collector.spans import Signal, Watch
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
@@ -93,6 +94,16 @@ def destination(name: str, settings: Exporter, store: TraceStore) -> Destination
     return OtlpGrpc(
         settings.endpoint, signals=signals, tls=tls, ca=ca, headers=settings.headers, timeout_s=settings.timeout
     )
+
+
+def certificates(tls: ListenerTls | None) -> Certificates | None:
+    """The files that a listener's settings name; OSError where they cannot be used."""
+    if tls is None:
+        return None
+    authorities = Path(tls.client_ca_file).expanduser() if tls.client_ca_file else None
+    found = Certificates(Path(tls.cert_file).expanduser(), Path(tls.key_file).expanduser(), authorities)
+    found.context()
+    return found
 
 
 def receives_natively(settings: Settings) -> bool:
@@ -161,16 +172,19 @@ class Collector:
 
     def _receiver(self) -> Receiver:
         otlp, keys = self.settings.receivers.otlp, self.settings.processors.redact.keys
+        tokens = otlp.auth.tokens
         if receives_natively(self.settings):
             limits = NativeLimits(
                 request_bytes=otlp.max_request_bytes, in_flight_bytes=otlp.max_in_flight_bytes,
                 connections=otlp.max_connections, read_s=otlp.read_timeout, idle_s=otlp.idle_timeout,
             )  # fmt: skip
-            return NativeReceiver(self.log, self.clock, watch=self.watch, redact_keys=keys, limits=limits)
+            return NativeReceiver(
+                self.log, self.clock, watch=self.watch, redact_keys=keys, limits=limits, tokens=tokens
+            )
         committer = Committer(
             self.log, self.engine, self.clock, watch=self.watch, redact_keys=keys, max_bytes=otlp.max_in_flight_bytes
         )
-        return PortableReceiver(committer, self.clock)
+        return PortableReceiver(committer, self.clock, tokens)
 
     def _import_calibrations(self) -> None:
         settings = self.settings.processors.calibration
@@ -187,16 +201,22 @@ class Collector:
             yield columns(logged, self.engine, self.watch)
 
     async def start(self) -> None:
-        """Open the ports and begin; OSError where one is taken."""
+        """Open the ports and begin; OSError where one is taken or a certificate cannot be used."""
+        listeners = self.settings.receivers.otlp.protocols
+        secure = {
+            "grpc": certificates(listeners.grpc.tls if listeners.grpc else None),
+            "http": certificates(listeners.http.tls if listeners.http else None),
+        }
         self.receiver.start()
         for worker in self.workers:
             worker.start()
         self._thread.start()
         otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
+        limit = otlp.max_request_bytes
         if grpc := otlp.protocols.grpc:
-            self.ports["grpc"] = await self.receiver.listen_grpc(grpc.endpoint, otlp.max_request_bytes)
+            self.ports["grpc"] = await self.receiver.listen_grpc(grpc.endpoint, limit, secure["grpc"])
         if http := otlp.protocols.http:
-            self.ports["http"] = await self.receiver.listen_http(http.endpoint, otlp.max_request_bytes)
+            self.ports["http"] = await self.receiver.listen_http(http.endpoint, limit, secure["http"])
         for name, extension, app in self.telemetry.apps(extensions):
             server, task, self.ports[name] = await serve_asgi(app, extension.endpoint, what=name)
             self._servers.append((server, task))

@@ -23,10 +23,21 @@ Seconds = Annotated[float, Meta(ge=0)]
 Bytes = Annotated[int, Meta(ge=1)]
 
 
+class ListenerTls(_Settings, kw_only=True):
+    """PEM files; they are read again when they change."""
+
+    cert_file: Annotated[str, Meta(min_length=1, description="The certificate and those that lead to its authority.")]
+    key_file: Annotated[str, Meta(min_length=1, description="The certificate's private key.")]
+    client_ca_file: Annotated[
+        str, Meta(description="Authorities of clients: with it a client must show a certificate of theirs (mTLS).")
+    ] = ""
+
+
 class Listener(_Settings):
     """Where a protocol listens."""
 
     endpoint: Endpoint
+    tls: Annotated[ListenerTls | None, Meta(description="Transport security; without it, plain text.")] = None
 
 
 class Protocols(_Settings):
@@ -34,6 +45,17 @@ class Protocols(_Settings):
 
     grpc: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4317"))
     http: Listener | None = msgspec.field(default_factory=lambda: Listener(endpoint="127.0.0.1:4318"))
+
+
+class Auth(_Settings):
+    """Who may send."""
+
+    tokens: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            description="Bearer tokens, one of which every request must carry; none asks for none. Write ${env:NAME}."
+        ),
+    ] = []
 
 
 class OtlpReceiver(_Settings):
@@ -44,6 +66,7 @@ class OtlpReceiver(_Settings):
         Literal["auto", "native", "portable"],
         Meta(description="Which engine listens: the compiled kernel (native) or Python (portable)."),
     ] = "auto"
+    auth: Auth = msgspec.field(default_factory=Auth)
     max_request_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="The largest request, before and after decompression.")
     ] = 64 << 20
@@ -55,7 +78,10 @@ class OtlpReceiver(_Settings):
     ] = 4096
     read_timeout: Annotated[
         float,
-        Meta(gt=0, description="Seconds that a peer may take over a request's head or stay behind in a body. Native engine."),
+        Meta(
+            gt=0,
+            description="Seconds that a peer may take over a request's head or stay behind in a body. Native engine.",
+        ),
     ] = 20.0
     idle_timeout: Annotated[
         float, Meta(gt=0, description="Seconds that a connection may be without requests. Native engine.")

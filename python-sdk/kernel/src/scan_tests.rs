@@ -1,0 +1,81 @@
+use super::*;
+use crate::columns::{Level, Type, Watched};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt64Type};
+
+/// A field of wire type 2.
+fn len(number: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2, body.len() as u8];
+    out.extend(body);
+    out
+}
+
+fn attribute(number: u8, key: &str, value: &[u8]) -> Vec<u8> {
+    len(number, &[len(1, key.as_bytes()), len(2, value)].concat())
+}
+
+fn request(span: &[u8], resource: &[u8]) -> Vec<u8> {
+    len(1, &[len(2, &len(2, span)), len(1, resource)].concat())
+}
+
+fn span(attributes: &[Vec<u8>]) -> Vec<u8> {
+    [len(1, &[7; 16]), len(2, &[9; 8]), len(5, b"run"), attributes.concat()].concat()
+}
+
+fn watch() -> Watch {
+    let watched = |column: &str, kind, keys: &[&str], level| Watched {
+        column: column.into(),
+        kind,
+        keys: keys.iter().map(ToString::to_string).collect(),
+        level,
+    };
+    Watch::new(vec![
+        watched("shots", Type::Int, &["quantum.shots", "shots"], Level::Span),
+        watched("service", Type::String, &["service.name"], Level::Resource),
+    ])
+    .expect("distinct columns")
+}
+
+#[test]
+fn a_resource_after_its_spans_is_theirs_too() {
+    let payload = request(
+        &span(&[attribute(9, "shots", b"\x18\x02"), attribute(9, "quantum.shots", b"\x18\x01")]),
+        &attribute(1, "service.name", b"\x0a\x03qpu"),
+    );
+    let scanned = scan(&[payload], &watch()).expect("a batch");
+    assert_eq!(scanned.errors, []);
+    assert_eq!(scanned.batch["trace_hi"].as_primitive::<UInt64Type>().value(0), 0x0707_0707_0707_0707);
+    assert_eq!(scanned.batch["shots"].as_primitive::<Int64Type>().value(0), 1);
+    assert_eq!(scanned.batch["service"].as_string_view().value(0), "qpu");
+}
+
+#[test]
+fn a_bad_payload_takes_its_rows_back() {
+    let good = request(&span(&[]), &[]);
+    let mut bad = good.clone();
+    bad.extend([0x0b]);
+    let scanned = scan(&[&bad, &good, &bad], &watch()).expect("a batch");
+    assert_eq!(scanned.batch.num_rows(), 1);
+    let group = WireError { reason: Reason::Group, offset: good.len() };
+    assert_eq!(scanned.errors, [(0, group.clone()), (2, group)]);
+}
+
+#[test]
+fn nothing_gives_an_empty_batch() {
+    let scanned = scan(&[b""], &watch()).expect("a batch");
+    assert_eq!((scanned.batch.num_rows(), scanned.errors.len()), (0, 0));
+}
+
+#[test]
+fn a_name_is_found_at_any_level() {
+    let attribute = attribute(3, "api_key", b"\x0a\x01x");
+    let event = len(11, &attribute);
+    let payload = request(&[span(&[]), event].concat(), &[]);
+    let names = Names::new(&["api_key"]);
+    let watch = watch();
+    let mut scan = Scan::new(&watch, &names);
+    assert_eq!(scan.add(&payload, false), Err(Refusal::Named));
+    assert_eq!(scan.columns.rows(), 0);
+    assert_eq!(scan.add(&payload, true), Ok(()));
+    assert_eq!(scan.columns.rows(), 1);
+}
