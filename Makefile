@@ -58,7 +58,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/semconv/test_registry.py
 
 generated: install
 	$(BIN)/python semconv/generate.py --check
@@ -77,6 +77,7 @@ lock: ## Resolve the dependencies again and write the lock files
 
 bench: install ## CPU-seconds for a million spans and memory, beside a real Collector where one was built
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.validate
 
 bench-peer: ## Build a real OpenTelemetry Collector to compare with (needs Go)
 	collector-config/otelcol/build.sh

@@ -11,8 +11,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+sys.path.insert(1, str(HERE.parent / "python-sdk" / "src"))
 
-from registrygen import docs, model, python, resolved, schemas  # noqa: E402
+from registrygen import docs, model, python, resolved, schemas, validation  # noqa: E402
 
 ROOT = HERE.parent
 
@@ -23,6 +24,7 @@ def outputs(root: Path = ROOT) -> dict[Path, str]:
     package = root / "python-sdk" / "src" / "eigenspan" / "semconv"
     made = {package / name: text for name, text in python.modules(registry).items()}
     made |= {root / "semconv" / "docs" / name: text for name, text in docs.pages(registry).items()}
+    made[root / "semconv" / "docs" / "validation.md"] = validation.page()
     made |= {root / "schemas" / version: text for version, text in schemas.files(registry).items()}
     made |= {root / "schemas" / "v2" / path: text for path, text in resolved.published(registry).items()}
     made[package / "registry.json"] = resolved.runtime(registry)

@@ -32,8 +32,12 @@ def test_the_wheel_holds_what_is_not_python(wheel):
 def test_the_command_in_a_bare_environment_names_the_extra(wheel, tmp_path):
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True, timeout=120)
-    said = subprocess.run([tmp_path / "env" / "bin" / "eigenspan", "--help"], check=False, capture_output=True, text=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True, timeout=120
+    )
+    said = subprocess.run(
+        [tmp_path / "env" / "bin" / "eigenspan", "--help"], check=False, capture_output=True, text=True
+    )
     assert said.returncode != 0
     assert "pip install 'eigenspan[collector]'" in said.stderr
     subprocess.run([python, "-c", "import eigenspan; print(eigenspan.__version__)"], check=True)

@@ -50,8 +50,10 @@ def _index(registry: Registry) -> str:
         + "# Semantic conventions for quantum and hybrid services\n\n"
         + f"**Status**: {STABILITY}\n\n"
         + f"Schema URL: `{registry.schema_url}`. Depends on `{registry.dependency}`.\n\n"
-        + "- [Attributes](attributes.md)\n- [Spans](spans.md)\n- [Metrics](metrics.md)\n- [Events](events.md)\n- [Entities](entities.md)\n"
+        + "- [Attributes](attributes.md)\n- [Spans](spans.md)\n- [Metrics](metrics.md)\n- [Events](events.md)\n"
+        + "- [Entities](entities.md)\n"
         + "- [The job contract and sensitive keys](contract.md)\n- [Versions and migration](migration.md)\n"
+        + "- [Validation](validation.md)\n"
     )
 
 
@@ -189,6 +191,9 @@ def _migration(registry: Registry) -> str:
     out.append("| Found | Read as |\n|---|---|\n")
     pairs = sorted((s, a.key) for a in registry.current for s in a.ours.get("synonyms", ()))
     out += [f"| `{s}` | {_link(key)} |\n" for s, key in pairs]
+    out.append("\n## Names of spans\n\nFound in the field on spans without a type; `*` is any text.\n\n")
+    out.append("| Found | Read as |\n|---|---|\n")
+    out += [f"| `{name}` | `{type_}` |\n" for name, type_ in tables.span_names(registry).items()]
     out.append(
         "\n## States of a job\n\nCompared without regard to case.\n\n| `quantum.job.status` | Read as such |\n|---|---|\n"
     )

@@ -148,6 +148,8 @@ def _tables(registry: Registry) -> str:
         _doc("Attribute → string, int, double, boolean or an array of these (`string[]`)."),
         _mapping("RENAMED", "dict[str, str]", tables.renames(registry, registry.version)),
         _doc(f"Names of the version before {registry.version} → names of {registry.version}."),
+        _mapping("SPAN_NAMES", "dict[str, str]", tables.span_names(registry)),
+        _doc("Name of a span found in the field, with `*` for any text → the span type that it stands for."),
         _set("ERROR_KEYS", errors, kind="tuple"),
         _doc("Keys whose presence on a span means an error, whatever its status."),
         _mapping("JOB_STATUS", "dict[str, str]", dict(sorted(normal.items()))),

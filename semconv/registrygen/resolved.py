@@ -165,6 +165,8 @@ def _catalogued(a: Attribute, *, deprecated: bool) -> Json:
         out["note"] = a.note
     if a.deprecated and deprecated:
         out["deprecated"] = dict(a.deprecated)
+        if a.renamed_to:
+            out["deprecated"].setdefault("note", f"Replaced by `{a.renamed_to}`.")
     if a.ours:
         out["annotations"] = {"eigenspan": a.ours}
     return out

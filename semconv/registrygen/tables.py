@@ -52,3 +52,8 @@ def statuses(registry: Registry) -> tuple[dict[str, str], dict[tuple[str, str], 
             normal[spelling] = member.value
             phases[member.ours["phase"]].append(spelling)
     return normal, by_provider, phases
+
+
+def span_names(registry: Registry) -> dict[str, str]:
+    """Names of spans found in the field, with `*` for any text → the type that they stand for."""
+    return {name: s.id for s in registry.spans.values() for name in s.ours.get("found_as", ())}

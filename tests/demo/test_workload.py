@@ -35,7 +35,9 @@ def test_the_fast_workload_makes_one_trace_a_request() -> None:
     spans = list(_documents(body))
     roots = [span for span in spans if span["parent_id"] is None]
     assert len(roots) == summary["traces"], sorted(span["name"] for span in roots)
-    failed = {span["context"]["trace_id"].removeprefix("0x") for span in spans if span["status"]["status_code"] == "ERROR"}
+    failed = {
+        span["context"]["trace_id"].removeprefix("0x") for span in spans if span["status"]["status_code"] == "ERROR"
+    }
     assert failed == set(summary["failed_traces"])
     assert all("error.type" in span["attributes"] for span in spans if span["status"]["status_code"] == "ERROR")
 

@@ -22,7 +22,9 @@ from eigenspan.instrument.cirq import CirqInstrumentor  # noqa: E402
 A, B = cirq.GridQubit(3, 2), cirq.GridQubit(4, 2)
 BELL = cirq.Circuit(cirq.H(A), cirq.CNOT(A, B), cirq.measure(A, B, key="m"))
 PLACED = cirq.Circuit(
-    cirq.PhasedXZGate(x_exponent=0.5, z_exponent=0, axis_phase_exponent=0)(A), cirq.CZ(A, B), cirq.measure(A, B, key="m")
+    cirq.PhasedXZGate(x_exponent=0.5, z_exponent=0, axis_phase_exponent=0)(A),
+    cirq.CZ(A, B),
+    cirq.measure(A, B, key="m"),
 )
 
 

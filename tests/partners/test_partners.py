@@ -24,7 +24,9 @@ def send_trace(port: int) -> str:
     from opentelemetry.trace import Status, StatusCode
 
     provider = TracerProvider(resource=Resource.create({"service.name": "partner-test"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True)))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True))
+    )
     tracer = provider.get_tracer("partners")
     with tracer.start_as_current_span("workflow") as root:
         attributes = {q.QUANTUM_PROVIDER_NAME: "ibm", q.QUANTUM_BACKEND_NAME: "fake_manila"}
@@ -35,7 +37,9 @@ def send_trace(port: int) -> str:
 
 
 def get(url: str) -> dict:
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": "application/json"}), timeout=10) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers={"Accept": "application/json"}), timeout=10
+    ) as answer:
         return json.load(answer)
 
 

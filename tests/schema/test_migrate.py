@@ -70,7 +70,11 @@ CASES = {
     "all": ("1.2.0", {"t": {"a": "1"}}, {"t": {"b": "1"}}),
     "two versions in one go": ("1.2.0", {"t": {"z": "1"}}, {"t": {"b": "1"}}),
     "stops where it is told": ("1.1.0", {"t": {"z": "1"}}, {"t": {"a": "1"}}),
-    "apply_to_spans": ("1.2.0", {"only": {"s": "1"}, "other": {"s": "1"}}, {"only": {"s.new": "1"}, "other": {"s": "1"}}),
+    "apply_to_spans": (
+        "1.2.0",
+        {"only": {"s": "1"}, "other": {"s": "1"}},
+        {"only": {"s.new": "1"}, "other": {"s": "1"}},
+    ),
     "the new name wins and the old stays": ("1.2.0", {"t": {"a": "old", "b": "new"}}, {"t": {"a": "old", "b": "new"}}),
 }
 
@@ -151,7 +155,9 @@ def points_of(data: MetricsData) -> dict[str, list[tuple[int, dict[str, str]]]]:
 
 
 def test_metrics_are_renamed_and_split_and_joined_again():
-    data = metrics(("m.old", [{"l": "x"}]), ("paging", [{"direction": "in"}, {"direction": "out"}, {"direction": "odd"}]))
+    data = metrics(
+        ("m.old", [{"l": "x"}]), ("paging", [{"direction": "in"}, {"direction": "out"}, {"direction": "odd"}])
+    )
     new = Migration(EVERYTHING, "1.2.0").migrate(data)
     assert points_of(new) == {
         "m.new": [(0, {"l.new": "x"})],
@@ -218,7 +224,11 @@ RENAMES = {
 }
 
 
-@given(st.dictionaries(st.sampled_from(sorted(RENAMES)) | st.sampled_from(["quantum.circuit.name", "other"]), st.text(max_size=5)))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(RENAMES)) | st.sampled_from(["quantum.circuit.name", "other"]), st.text(max_size=5)
+    )
+)
 def test_every_published_version_round_trips(given_attributes):
     family = PUBLISHED.family
     before = traces(url=f"{family}/0.1.0", t=given_attributes)

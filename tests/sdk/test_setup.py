@@ -30,7 +30,9 @@ def run(code: str, **env: str) -> str:
 
 
 def test_importing_the_package_imports_no_telemetry() -> None:
-    run("import eigenspan, sys; assert not [m for m in sys.modules if m.startswith(('opentelemetry', 'cirq', 'qiskit'))]")
+    run(
+        "import eigenspan, sys; assert not [m for m in sys.modules if m.startswith(('opentelemetry', 'cirq', 'qiskit'))]"
+    )
 
 
 def test_setting_up_imports_no_quantum_library() -> None:

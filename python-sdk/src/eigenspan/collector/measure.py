@@ -122,7 +122,9 @@ class SpanMetrics:
                 lines.append(sample("eigenspan_span_duration_seconds_bucket", labels | le, total))
             lines.append(sample("eigenspan_span_duration_seconds_sum", labels, self._sums[service, backend, error]))
             lines.append(sample("eigenspan_span_duration_seconds_count", labels, total))
-        rows = [({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())]
+        rows = [
+            ({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())
+        ]
         return lines + family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows)
 
 

@@ -69,7 +69,9 @@ class Telemetry:
         door: dict[str, list[tuple[dict[str, str], float]]] = {"refused": [], "malformed": [], "repeated": []}
         for (what, which), n in sorted(c.receiver.counts.items()):
             door[what].append(({"reason" if what == "refused" else "signal": which}, n))
-        counts = [({"what": what}, n) for what, n in sorted((c.pipeline.counts.copy() + c.traces.counts.copy()).items())]
+        counts = [
+            ({"what": what}, n) for what, n in sorted((c.pipeline.counts.copy() + c.traces.counts.copy()).items())
+        ]
         enriched = [
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
             for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())

@@ -37,7 +37,9 @@ def main() -> int:
     collector = subprocess.Popen(_collect(options))
     try:
         _wait_until_up(collector, options.page)
-        print("running circuits on Cirq's virtual engine and on Qiskit's fake backends; this takes a minute", flush=True)
+        print(
+            "running circuits on Cirq's virtual engine and on Qiskit's fake backends; this takes a minute", flush=True
+        )
         code = _run_workload(options)
         summary = _wait_until_decided(options.page)
         print(table(summary, page=f"http://{options.page}", data=options.data), flush=True)
@@ -82,7 +84,10 @@ def _run_workload(options: argparse.Namespace) -> int:
         print(last)
     else:
         reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in ran["failures"].items())
-        print(f"{ran['traces']} requests ran in {ran['seconds']:.0f} s; {ran['failed']} failed as they should: {reasons}", flush=True)
+        print(
+            f"{ran['traces']} requests ran in {ran['seconds']:.0f} s; {ran['failed']} failed as they should: {reasons}",
+            flush=True,
+        )
     return done.returncode
 
 
@@ -110,7 +115,9 @@ def _wait_until_decided(page: str, timeout_s: float = 60.0) -> dict[str, Any]:
     while True:
         summary = _summary(page)
         waiting = sum(row["waiting"] for row in summary["outbox"].values())
-        if (summary["spans"]["received"] and not summary["traces"]["open"] and not waiting) or time.monotonic() > deadline:
+        if (
+            summary["spans"]["received"] and not summary["traces"]["open"] and not waiting
+        ) or time.monotonic() > deadline:
             return summary
         time.sleep(0.5)
 

@@ -167,7 +167,9 @@ def _summarise(counts: dict[str, int]) -> None:
         span.set_attribute(q.QUANTUM_RESULT_SIZE, len(counts))
 
 
-def requests(googles: Sequence[Google], ibms: Sequence[Ibm], runs: int, random: Random, *, fast: bool) -> Iterator[Request]:
+def requests(
+    googles: Sequence[Google], ibms: Sequence[Ibm], runs: int, random: Random, *, fast: bool
+) -> Iterator[Request]:
     """What to run, in order: each run has every family on every backend, then failures: all of them once, then some."""
     backends: list[Google | Ibm] = [*googles, *ibms]
     sizes = ("small",) if fast else tuple(SIZES)

@@ -56,7 +56,9 @@ class Engine:
             ),
         )
         when_imported(
-            package + "simulated_local_job", patcher, lambda module: self.patch_simulated(patcher, module.SimulatedLocalJob)
+            package + "simulated_local_job",
+            patcher,
+            lambda module: self.patch_simulated(patcher, module.SimulatedLocalJob),
         )
 
     def patch_simulated(self, patcher: Patcher, job: type) -> None:

@@ -27,7 +27,9 @@ def backend_facts(backend: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         q.QUANTUM_PROVIDER_NAME: _PROVIDERS.get(root, root),
         q.QUANTUM_BACKEND_NAME: name,
-        q.QUANTUM_BACKEND_SIMULATOR: root in ("qiskit_aer", "qiskit") or "fake" in module or "simulator" in name.lower(),
+        q.QUANTUM_BACKEND_SIMULATOR: root in ("qiskit_aer", "qiskit")
+        or "fake" in module
+        or "simulator" in name.lower(),
     }
     if isinstance(version := getattr(backend, "backend_version", None), str):
         facts[q.QUANTUM_BACKEND_VERSION] = version

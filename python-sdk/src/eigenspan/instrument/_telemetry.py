@@ -74,7 +74,13 @@ class Telemetry:
 
     @contextmanager
     def span(
-        self, kind: s.SpanType, target: str, attributes: Attributes, link: SpanContext | None = None, *, mark: bool = False
+        self,
+        kind: s.SpanType,
+        target: str,
+        attributes: Attributes,
+        link: SpanContext | None = None,
+        *,
+        mark: bool = False,
     ) -> Iterator[Operation]:
         """A current span around a block, ended with the block and failed by its exception."""
         operation = self.start(kind, target, attributes, link)
@@ -91,7 +97,9 @@ class Telemetry:
 
     def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
         """One measurement of an operation."""
-        labels = {key: attributes[key] for key in (q.QUANTUM_PROVIDER_NAME, q.QUANTUM_BACKEND_NAME) if key in attributes}
+        labels = {
+            key: attributes[key] for key in (q.QUANTUM_PROVIDER_NAME, q.QUANTUM_BACKEND_NAME) if key in attributes
+        }
         if error:
             labels[ERROR_TYPE] = error
         if word == "execute":

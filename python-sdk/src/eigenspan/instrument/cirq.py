@@ -120,7 +120,9 @@ class _Hooks:
     def transform(self, original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
             return original(None, *args, **kwargs)
-        with self.telemetry.span(s.TRANSPILE, "", {q.QUANTUM_TRANSPILER_OPTIONS: _transformer(args)}, mark=True) as operation:
+        with self.telemetry.span(
+            s.TRANSPILE, "", {q.QUANTUM_TRANSPILER_OPTIONS: _transformer(args)}, mark=True
+        ) as operation:
             circuit = original(None, *args, **kwargs)
             if operation.recording:
                 operation.set(circuit_facts([circuit]))

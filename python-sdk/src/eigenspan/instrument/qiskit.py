@@ -184,7 +184,9 @@ def _mark_level(level: int, original: Function, _: Any, args: Arguments, kwargs:
 def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> None:
     """Leave on the job what its result span will need."""
     identifier = job.job_id() if hasattr(job, "job_id") else None
-    kept = {key: value for key, value in attributes.items() if key.startswith(("quantum.backend.", "quantum.provider."))}
+    kept = {
+        key: value for key, value in attributes.items() if key.startswith(("quantum.backend.", "quantum.provider."))
+    }
     if isinstance(identifier, str):
         kept[q.QUANTUM_JOB_ID] = identifier
         operation.set({q.QUANTUM_JOB_ID: identifier})

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from eigenspan.schema import read_json, read_proto
 from eigenspan.schema.records import Batch, Unreadable
 
-MAX_LINE = 256 * 2**20
+MAX_LINE = 64 * 2**20
 """A longer line or message is not read."""
 _FIRST = 0x0A  # field 1, length-delimited: how every request begins
 
@@ -24,12 +26,13 @@ _FIRST = 0x0A  # field 1, length-delimited: how every request begins
 def path(name: Path) -> Iterator[Batch | Unreadable]:
     """The batches of a file; `.gz` is unpacked on the way."""
     try:
-        with name.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            with io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)) if gzipped else raw.raw) as file:  # type: ignore[attr-defined]
+        with name.open("rb") as file:
+            if file.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield from stream(io.BufferedReader(cast(io.RawIOBase, unpacked)), str(name))
+            else:
                 yield from stream(file, str(name))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         yield Unreadable(str(name), 0, str(error))
 
 
@@ -39,7 +42,7 @@ def stream(file: io.BufferedReader | BinaryIO, source: str) -> Iterator[Batch | 
     head = buffered.peek(4096)[:4096]
     if not head:
         return
-    if head.lstrip()[:1] in (b"{", b"[", b'"') or (head.isascii() and head[:1] not in (b"\x0a",) and b"\n" in head):
+    if head.lstrip()[:1] in (b"{", b"[", b'"') or (head.isascii() and head[:1] != b"\x0a" and b"\n" in head):
         yield from _lines(buffered, source)
     else:
         yield from _protobuf(buffered, source, delimited=_is_delimited(head))
@@ -50,24 +53,22 @@ def _lines(file: io.BufferedReader | BinaryIO, source: str) -> Iterator[Batch | 
     while line := file.readline(MAX_LINE):
         number += 1
         text = line.strip()
-        if not text:
-            continue
-        if (number == 1 and text in (b"{", b"[")) or (number == 1 and not text.endswith(b"}")):
-            rest = text + b"\n" + file.read(MAX_LINE)
-            if _whole(rest):
-                yield from _document(rest, source, 1)
+        if number == 1 and text and not (text.startswith(b"{") and text.endswith(b"}")):
+            more = text + b"\n" + file.read(MAX_LINE)
+            if _whole(more):
+                yield from _document(more, source, 1)
                 return
-            for i, part in enumerate(rest.split(b"\n"), 1):
+            for number, part in enumerate((more + file.readline(MAX_LINE)).splitlines(), 1):
                 if part.strip():
-                    yield from _document(part.strip(), source, i)
-            return
-        yield from _document(text, source, number)
+                    yield from _document(part.strip(), source, number)
+        elif text:
+            yield from _document(text, source, number)
 
 
 def _whole(data: bytes) -> bool:
     try:
-        read_json.msgspec.json.decode(data)
-    except read_json.msgspec.MsgspecError:
+        msgspec.json.decode(data)
+    except msgspec.MsgspecError:
         return False
     return True
 

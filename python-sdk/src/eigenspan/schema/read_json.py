@@ -21,6 +21,8 @@ class _Base(msgspec.Struct, rename="camel", gc=False):
 
 
 class AnyValue(_Base):
+    """A value: one of these is set."""
+
     string_value: str | None = None
     bool_value: bool | None = None
     int_value: int | str | None = None
@@ -31,26 +33,36 @@ class AnyValue(_Base):
 
 
 class KeyValue(_Base):
+    """One attribute."""
+
     key: str
     value: AnyValue | None = None
 
 
 class JsonEvent(_Base):
+    """A span event."""
+
     name: str = ""
     time_unix_nano: Number = 0
     attributes: list[KeyValue] = []
 
 
 class JsonLink(_Base):
+    """A link."""
+
     trace_id: str = ""
     span_id: str = ""
 
 
 class JsonStatus(_Base):
+    """A status."""
+
     code: Number = 0
 
 
 class JsonSpan(_Base):
+    """A span."""
+
     trace_id: str = ""
     span_id: str = ""
     parent_span_id: str = ""
@@ -66,11 +78,15 @@ class JsonSpan(_Base):
 
 
 class Points(_Base):
+    """The data of a metric."""
+
     data_points: list[dict[str, Any]] = []
     is_monotonic: bool = False
 
 
 class JsonMetric(_Base):
+    """A metric."""
+
     name: str = ""
     unit: str = ""
     sum: Points | None = None
@@ -81,6 +97,8 @@ class JsonMetric(_Base):
 
 
 class JsonLog(_Base):
+    """A log record."""
+
     event_name: str = ""
     time_unix_nano: Number = 0
     attributes: list[KeyValue] = []
@@ -89,10 +107,14 @@ class JsonLog(_Base):
 
 
 class JsonResource(_Base):
+    """A resource."""
+
     attributes: list[KeyValue] = []
 
 
 class Scope(_Base):
+    """What came under one scope, of whichever signal."""
+
     schema_url: str = ""
     spans: list[JsonSpan] = []
     metrics: list[JsonMetric] = []
@@ -100,6 +122,8 @@ class Scope(_Base):
 
 
 class Resource(_Base):
+    """What came under one resource."""
+
     resource: JsonResource | None = None
     schema_url: str = ""
     scope_spans: list[Scope] = []
@@ -108,6 +132,8 @@ class Resource(_Base):
 
 
 class Request(_Base):
+    """A document of whichever signal."""
+
     resource_spans: list[Resource] | None = None
     resource_metrics: list[Resource] | None = None
     resource_logs: list[Resource] | None = None

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from eigenspan.schema.records import Attributes, Batch, Event, Log, Metric, Span
 
 SPAN_TYPE_FIELD = 17
-MESSAGES = {"spans": ResourceSpans, "metrics": ResourceMetrics, "logs": ResourceLogs}
+MESSAGES: dict[str, Any] = {"spans": ResourceSpans, "metrics": ResourceMetrics, "logs": ResourceLogs}
 
 
 def value_of(any_value: Any) -> Any:
@@ -46,7 +46,8 @@ def _twice(pairs: Any) -> tuple[str, ...]:
 
 
 def _type(span: Any) -> str:
-    for unknown in UnknownFieldSet(span):
+    unknown_fields: Any = UnknownFieldSet(span)
+    for unknown in unknown_fields:
         if unknown.field_number == SPAN_TYPE_FIELD and isinstance(unknown.data, bytes):
             return unknown.data.decode(errors="replace")
     return ""
@@ -76,7 +77,7 @@ def span_of(message: Any) -> Span:
 def metric_of(message: Any) -> Metric:
     """One metric; the instrument is what the kind of its data implies."""
     kind = message.WhichOneof("data") or ""
-    data = getattr(message, kind) if kind else None
+    data: Any = getattr(message, kind) if kind else None
     instrument = {"gauge": "gauge", "histogram": "histogram", "exponential_histogram": "histogram"}.get(kind, kind)
     if kind == "sum":
         instrument = "counter" if data.is_monotonic else "updowncounter"
@@ -95,7 +96,7 @@ def log_of(message: Any) -> Log:
 def resource(message: Any, source: str, line: int) -> Iterator[Batch]:
     """The batches of one ResourceSpans, ResourceMetrics or ResourceLogs."""
     attributes = _attributes(message.resource.attributes)
-    scopes = (
+    scopes: Any = (
         getattr(message, "scope_spans", None)
         or getattr(message, "scope_metrics", None)
         or getattr(message, "scope_logs", ())

@@ -25,8 +25,8 @@ class Known:
 
     key: str
     type: str
-    python: type
-    element: type | None
+    python: Any
+    element: Any
     plain: bool
     stability: str = "development"
     values: frozenset[str] = frozenset()

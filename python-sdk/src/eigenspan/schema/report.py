@@ -57,11 +57,13 @@ class Text(Report):
     """A line a finding, the mend below it, a summary."""
 
     def write(self, finding: Finding) -> None:
+        """One finding."""
         self.out.write(f"{finding.level:<11} {finding.id}  {finding.message}\n            at {finding.place}\n")
         if finding.mend:
             self.out.write(f"            {finding.mend}\n")
 
     def end(self, seen: dict[str, int]) -> None:
+        """What comes after the findings."""
         what = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in seen.items()) or "nothing"
         if not self.counts:
             self.out.write(f"{what}: no findings\n")
@@ -77,6 +79,7 @@ class Github(Report):
     """Workflow commands, which GitHub shows beside the line."""
 
     def write(self, finding: Finding) -> None:
+        """One finding."""
         kind = {"error": "error", "warning": "warning"}.get(SARIF_LEVEL[finding.level], "notice")
         place = f"file={_property(finding.place.source)}"
         if finding.place.line:
@@ -99,6 +102,7 @@ class Json(Report):
     """The shape of Weaver's live-check report; a sample for each signal with findings."""
 
     def begin(self) -> None:
+        """What comes before the findings."""
         self._key: Any = None
         self._advice: list[dict[str, Any]] = []
         self._level: Level = "information"
@@ -106,6 +110,7 @@ class Json(Report):
         self.out.write('{"samples":[')
 
     def write(self, finding: Finding) -> None:
+        """One finding."""
         place = finding.place
         key = (place.source, place.line, place.trace_id, place.span_id, place.signal_type, place.signal_name)
         if key != self._key:
@@ -124,6 +129,7 @@ class Json(Report):
         self._first = False
 
     def end(self, seen: dict[str, int]) -> None:
+        """What comes after the findings."""
         self._flush()
         statistics = {
             "total_entities": sum(seen.values()),
@@ -140,6 +146,7 @@ class Sarif(Report):
     """SARIF 2.1.0."""
 
     def begin(self) -> None:
+        """What comes before the findings."""
         self._first = True
         rules = [
             {"id": id_, "shortDescription": {"text": text}, "defaultConfiguration": {"level": SARIF_LEVEL[level]}}
@@ -151,6 +158,7 @@ class Sarif(Report):
         )
 
     def write(self, finding: Finding) -> None:
+        """One finding."""
         place = finding.place
         physical: dict[str, Any] = {"artifactLocation": {"uri": place.source or "stdin"}}
         if place.line:
@@ -170,6 +178,7 @@ class Sarif(Report):
         self._first = False
 
     def end(self, seen: dict[str, int]) -> None:
+        """What comes after the findings."""
         self.out.write("]}]}\n")
 
 
@@ -177,9 +186,11 @@ class Junit(Report):
     """JUnit XML: a test case a finding, failed where it is a violation."""
 
     def begin(self) -> None:
+        """What comes before the findings."""
         self.out.write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites><testsuite name="eigenspan validate">\n')
 
     def write(self, finding: Finding) -> None:
+        """One finding."""
         name, where = quoteattr(f"{finding.id}: {finding.place}"), quoteattr(finding.id)
         text = escape(_printable(f"{finding.message}\n{finding.why}\n{finding.mend}\n{finding.place}"))
         inner = f"<failure message={quoteattr(_printable(finding.message))}>{text}</failure>"
@@ -188,6 +199,7 @@ class Junit(Report):
         self.out.write(f"<testcase classname={_printable(where)} name={_printable(name)}>{inner}</testcase>\n")
 
     def end(self, seen: dict[str, int]) -> None:
+        """What comes after the findings."""
         if not self.counts:
             self.out.write('<testcase classname="eigenspan" name="no findings"/>\n')
         self.out.write("</testsuite></testsuites>\n")

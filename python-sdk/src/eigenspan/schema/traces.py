@@ -29,6 +29,7 @@ SUBMIT, JOB, QUEUE, EXECUTE = (
 )
 _NEEDED = (
     q.QUANTUM_JOB_ID,
+    q.QUANTUM_BACKEND_SIMULATOR,
     q.QUANTUM_JOB_SUCCESSFUL_SHOTS,
     q.QUANTUM_CIRCUIT_COUNT,
     q.QUANTUM_JOB_SHOTS,
@@ -156,8 +157,11 @@ def _linked(trace: dict[str, Kept], id_: str, span: Kept) -> Iterator[Finding]:
     if q.QUANTUM_JOB_ID not in span.attributes or span.links:
         return
     chain, whole = _ancestors(trace, id_)
+    job = span.attributes[q.QUANTUM_JOB_ID]
+    submitted = any(s.type == SUBMIT and s.attributes.get(q.QUANTUM_JOB_ID) == job for s in trace.values())
+    if span.attributes.get(q.QUANTUM_BACKEND_SIMULATOR) is True and not submitted:
+        return  # it ran in the process that called it
     if whole and not any(s.type == SUBMIT for s in chain):
-        job = span.attributes[q.QUANTUM_JOB_ID]
         message = f"The execution of job {job!r} has no link, and no submission above it."
         yield Finding("eigenspan.trace.link_missing", message, span.place, mend="Link to the span of the submission.")
 

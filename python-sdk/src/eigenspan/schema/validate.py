@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from eigenspan.schema import read
+from eigenspan.schema import read, read_proto
 from eigenspan.schema.contract import Contract, checked_span
 from eigenspan.schema.files import split_url
 from eigenspan.schema.findings import ADVICE, Finding, Place
 from eigenspan.schema.records import ERROR, OK, Batch, Event, Metric, Span, Unreadable
 from eigenspan.schema.registry import Condition, Definition, Registry, name_matches, registry, versions
 from eigenspan.schema.traces import Traces
-from eigenspan.schema.values import Rules, key_problem, problems
+from eigenspan.schema.values import Rules, field_type, key_problem, problems
 
 SPAN_TYPE = "otel.span.type"
 _OURS = ("quantum.", "eigenspan.")
@@ -236,6 +236,9 @@ def _unmatched(name: str, span: Span, place: Place) -> Iterator[Finding]:
     if name.startswith(_OURS):
         message = f"{name!r} is not a span type of the registry."
         yield Finding("eigenspan.unknown_span_type", message, place, SPAN_TYPE, "Use a type of the registry.")
+    elif not name and (stands_for := field_type(span.name)):
+        message = f"{span.name!r} is a name from the field."
+        yield Finding("eigenspan.synonym", message, place, mend=f"Make it a span of type {stands_for!r}.")
     elif not name and any(key.startswith("quantum.") for key in span.attributes) and not _carried_only(span):
         message = f"Nothing says what kind of span {span.name!r} is."
         yield Finding("eigenspan.span_not_matched", message, place, mend=f"Set {SPAN_TYPE!r}.")
@@ -268,16 +271,14 @@ def _absent(id_: str, level: str, key: str, definition: Definition, place: Place
     return Finding(id_, f"{key!r} is {level} on {definition.id}.", place, key, f"Set {key!r}.")
 
 
-def _unexpected(
-    rules: Rules, definition: Definition, attributes: dict[str, Any], place: Place, *, strict: bool = False
-) -> Iterator[Finding]:
+def _unexpected(rules: Rules, definition: Definition, attributes: dict[str, Any], place: Place) -> Iterator[Finding]:
     for key in attributes:
-        if key in definition.listed or (not strict and not key.startswith("quantum.")):
-            if "." not in key and key_problem(rules, key) is None:
-                message = f"{key!r} has no namespace."
-                yield Finding("missing_namespace", message, place, key, "Put it in a namespace of your own.")
+        if key in definition.listed:
             continue
-        known = rules.of.attributes.get(key)
+        if "." not in key and key_problem(rules, key) is None:
+            message = f"{key!r} has no namespace."
+            yield Finding("missing_namespace", message, place, key, "Put it in a namespace of your own.")
+        known = rules.of.attributes.get(key) if key.startswith("quantum.") else None
         if known is not None and not known.deprecated:
             message = f"{key!r} is not an attribute of {definition.id}."
             yield Finding("unexpected_attribute", message, place, key, "Move it to the signal that it describes.")
@@ -347,7 +348,7 @@ def validate(telemetry: Any, *, on: Callable[[Finding], None] | None = None, **o
     if isinstance(telemetry, (bytes, bytearray)):
         items = read.message(bytes(telemetry), "bytes")
     elif hasattr(telemetry, "DESCRIPTOR"):
-        items = read.read_proto.batches(telemetry, "message")
+        items = read_proto.batches(telemetry, "message")
     else:
         items = telemetry
     found = [f for item in items for f in validator.check(item)]

@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final
 
@@ -69,6 +70,12 @@ def key_problem(registry: Rules, key: str) -> Problem | None:
     close = difflib.get_close_matches(key, known.attributes, 1, 0.75)
     mend = f"Did you mean {close[0]!r}?" if close else "Use an attribute of the registry, or a namespace of your own."
     return "missing_attribute", f"{key!r} is not in the registry.", mend
+
+
+@lru_cache(maxsize=4096)
+def field_type(name: str) -> str:
+    """The span type that a span's name from the field stands for; empty where it is none of them."""
+    return next((type_ for pattern, type_ in tables.SPAN_NAMES.items() if fnmatchcase(name, pattern)), "")
 
 
 def _clean(key: str) -> str:

@@ -34,7 +34,9 @@ def span(kind: s.SpanType, name: str, attributes: Attributes | None = None) -> I
             yield current
         except BaseException as error:
             owner = type(error)
-            name_of = owner.__qualname__ if owner.__module__ == "builtins" else f"{owner.__module__}.{owner.__qualname__}"
+            name_of = (
+                owner.__qualname__ if owner.__module__ == "builtins" else f"{owner.__module__}.{owner.__qualname__}"
+            )
             current.set_attribute("error.type", name_of)
             current.record_exception(error)
             current.set_status(Status(StatusCode.ERROR, str(error)[:512]))

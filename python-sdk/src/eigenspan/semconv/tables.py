@@ -426,6 +426,23 @@ RENAMED: Final[dict[str, str]] = {
 }
 """Names of the version before 0.2.0 → names of 0.2.0."""
 
+SPAN_NAMES: Final[dict[str, str]] = {
+    "llm.request": "quantum.client.llm",
+    "quantum_algorithm_*": "quantum.internal.algorithm",
+    "training_epoch_*": "quantum.internal.epoch",
+    "quantum.job.execute": "quantum.internal.execute",
+    "quantum_circuit_*": "quantum.internal.execute",
+    "problem_encoding": "quantum.internal.feature_preparation",
+    "layer_*_optimization": "quantum.internal.layer",
+    "orchestrator.decision": "quantum.internal.orchestrator_decision",
+    "postprocess.aggregation": "quantum.internal.post_process",
+    "quantum_training_*": "quantum.internal.training",
+    "quantum.job.compile": "quantum.internal.transpile",
+    "quantum.job.enqueue": "quantum.producer.submit",
+    "ingress.request": "quantum.server.ingress",
+}
+"""Name of a span found in the field, with `*` for any text → the span type that it stands for."""
+
 ERROR_KEYS: Final = (
     "error.type",
     "quantum.error.message",
