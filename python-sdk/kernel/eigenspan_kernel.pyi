@@ -150,8 +150,8 @@ class Receiver:
     def give_back(self, number: int, body: bytes, name: bytes, cut: Sequence[tuple[str, int]]) -> None:
         """Go on with a payload: its protobuf bytes without secrets, its digest as received, and what was cut."""
 
-    def turn_down(self, number: int, message: str) -> None:
-        """Refuse a payload that was set aside as malformed."""
+    def turn_down(self, number: int, message: str, malformed: bool) -> None:
+        """Refuse a payload that was set aside: for good where it is malformed, else with a word to come back."""
 
     def stop(self, grace_s: float) -> None:
         """Stop listening, wait up to `grace_s` for requests in flight, commit what waits, answer, and end the threads."""

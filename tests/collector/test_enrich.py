@@ -74,7 +74,9 @@ def test_of_two_roots_the_first_says_it():
 
 
 def test_late_spans_say_that_and_nothing_else():
-    (item,) = enrich(frame({"root": True}, {}), [KEY], [decision()], {(1, 10): encode_attributes({"c": 1})}, late=True)
+    (item,) = enrich(
+        frame({"root": True}, {}), [KEY], [decision()], {(1, 10): encode_attributes({"c": 1})}, late=True, say_why=False
+    )
     late = {q.EIGENSPAN_SAMPLING_LATE: True}
     assert [added(item, i) for i in range(2)] == [late, late | {"c": 1}]
 

@@ -26,7 +26,16 @@ from tests.collector.building import request
 ALL = frozenset({"traces", "metrics", "logs"})
 ITEM = Item("", b"")
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
-PASSING = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
+PASSING = {
+    "CANCELLED",
+    "DEADLINE_EXCEEDED",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+}
 
 
 def details(seconds: float | None) -> tuple:
@@ -197,7 +206,9 @@ def test_http_statuses(http_server, by_http, status):
     if status < 300:
         by_http.deliver("traces", [(ITEM, request())])
         return
-    with pytest.raises(Retry if status in (429, 502, 503, 504) else Refused, match=f"HTTP {status} .*: because"):
+    with pytest.raises(
+        Retry if status in (401, 403, 429, 502, 503, 504) else Refused, match=f"HTTP {status} .*: because"
+    ):
         by_http.deliver("traces", [(ITEM, request())])
     http_server.status = 200
     by_http.deliver("traces", [(ITEM, request())])

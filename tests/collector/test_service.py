@@ -98,7 +98,7 @@ DESTINATIONS = [
     (Exporter(type="otlphttp", endpoint="https://h/x"), OtlpHttp, ALL_SIGNALS),
     (Exporter(type="jaeger", endpoint="h:1"), OtlpGrpc, TRACES),
     (Exporter(type="tempo", endpoint="h:1", tls=Tls(insecure=False)), OtlpGrpc, TRACES),
-    (Exporter(type="tempo", endpoint="http://h:1"), OtlpHttp, TRACES),
+    (Exporter(type="tempo", endpoint="http://h:1"), OtlpGrpc, TRACES),
 ]
 
 

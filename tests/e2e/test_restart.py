@@ -77,6 +77,37 @@ def test_a_late_span_follows_its_kept_trace_also_after_a_restart(tmp_path, recei
     assert len(list(far.spans())) == 2
 
 
+def test_a_late_error_of_a_dropped_trace_is_kept_once_and_marked(tmp_path, receiver):
+    trace, root, error, after = b"\0" * 15 + b"\7", b"\1" * 8, b"\2" * 8, b"\3" * 8  # the id is below any threshold
+    with far_end() as far:
+
+        def wait_for(spans: int) -> None:
+            deadline = time.monotonic() + 10
+            while len(list(far.spans())) < spans and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
+            send(r.ports["grpc"], spans_of((trace, root, b"", 0)))
+            r.wait_until_decided()
+            send(r.ports["grpc"], spans_of((trace, b"\4" * 8, root, 0)))
+            send(r.ports["grpc"], spans_of((trace, error, root, 2)))
+            wait_for(1)
+            assert r.summary()["counts"]["late_error_traces"] == 1
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
+            send(r.ports["grpc"], spans_of((trace, after, root, 0)))
+            wait_for(2)
+            time.sleep(0.3)
+    got = {s.span_id: s for _, _, s in far.spans()}
+    assert len(list(far.spans())) == len(got)
+    assert {error, after} <= got.keys() <= {error, after, b"\4" * 8}
+    marks = [{a.key: a.value for a in span.attributes} for span in got.values()]
+    assert all(mark["eigenspan.sampling.late"].bool_value for mark in marks)
+    (why,) = [mark for mark in marks if "eigenspan.sampling.rule" in mark]
+    assert why["eigenspan.sampling.rule"].string_value == "late_error"
+    assert not why["eigenspan.sampling.complete"].bool_value
+    assert all(s.trace_state == "" for s in got.values())
+
+
 def test_a_retry_of_the_same_request_is_acknowledged_once(tmp_path, receiver):
     body = spans_of((b"\7" * 16, b"\1" * 8, b"", 2))
     with far_end() as far:

@@ -162,8 +162,11 @@ impl PyReceiver {
         Ok(())
     }
 
-    fn turn_down(&self, number: u64, message: PyBackedStr) {
-        self.0.door.give_back(number, Err(Refusal::Bad(message.to_string())));
+    fn turn_down(&self, number: u64, message: PyBackedStr, malformed: bool) {
+        let message = message.to_string();
+        let refusal =
+            if malformed { Refusal::Bad(message) } else { Refusal::Unavailable { message, retry_ms: 1000 } };
+        self.0.door.give_back(number, Err(refusal));
     }
 
     fn stop(&self, py: Python<'_>, grace_s: f64) {

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from google.protobuf import json_format
 
 from eigenspan.collector.settings import Service
 from eigenspan.store.traces import Filters, TraceStore
+from eigenspan.web.otlp_json import traces_data
 
 _DATA = click.option("--data", type=click.Path(path_type=Path), default=Service().data, show_default=True)
 
@@ -51,7 +51,7 @@ def list_traces(
             flag = "ERROR" if row.errors else "ok"
             click.echo(
                 f"{row.trace_id}  {when}  {row.duration_s:9.3f} s  {row.spans:4d} spans  {flag:5}  "
-                f"{row.rule:10}  {row.service}  {row.root}  {row.backend or ''}"
+                f"{row.rule or '':10}  {plain(row.service)}  {plain(row.root)}  {plain(row.backend)}"
             )
 
 
@@ -67,13 +67,13 @@ def show(trace_id: str, data: Path, as_json: bool) -> None:
         click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json_format.MessageToJson(found.message()))
+        click.echo(json.dumps(traces_data(found.message())))
         return
     for node in found.tree():
         indent = "  " * node.depth
-        click.echo(f"{indent}{node.name}  {node.duration_s * 1000:.3f} ms  {node.status}")
+        click.echo(f"{indent}{plain(node.name)}  {node.duration_s * 1000:.3f} ms  {node.status}")
         for key, value in node.attributes.items():
-            click.echo(f"{indent}    {key} = {value!r}")
+            click.echo(f"{indent}    {plain(key)} = {value!r}")
 
 
 def _store(data: Path) -> TraceStore:
@@ -81,3 +81,9 @@ def _store(data: Path) -> TraceStore:
     if not path.is_dir():
         raise click.ClickException(f"{path} does not exist: no collector has kept anything there; name one with --data")
     return TraceStore(path, read_only=True)
+
+
+def plain(text: str | None, limit: int = 200) -> str:
+    """Text from a span as a terminal may show it: no control characters or marks of direction, and not too long."""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in (text or "")[:limit])
+    return shown + ("…" if text and len(text) > limit else "")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from eigenspan.collector.log import Log
     from eigenspan.collector.scan import Engine
 
+_MAX_UNDRAINED = 1000  # group commits that the pipeline has not taken
 Done = Callable[[EigenspanError | None], None]
 _logger = logging.getLogger(__name__)
 
@@ -141,6 +142,9 @@ class Committer:
         if not admission.open or self._stopping:
             self.counts["refused", admission.reason or "stopping"] += 1
             raise Unavailable(admission.reason or "the collector is stopping", admission.retry_after_s)
+        if len(self._out) >= _MAX_UNDRAINED:
+            self.counts["refused", "pipeline"] += 1
+            raise Unavailable("the pipeline does not keep up", 1.0)
         if self._waiting_bytes and self._waiting_bytes + size > self._max_bytes:
             self.counts["refused", "in_flight"] += 1
             raise Unavailable(f"more than {self._max_bytes} bytes are waiting to be written", 1.0)

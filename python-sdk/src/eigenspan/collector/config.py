@@ -19,6 +19,10 @@ _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _AT = re.compile(r" - at `(\$.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_PORT = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
+_ADDRESS = re.compile(
+    r"(?:https?://)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):" + _PORT + r"(?:/\S*)?|https?://[^\s:/]+(?:/\S*)?"
+)
 _EXPORTER_TYPES = frozenset({"store", "otlp", "otlphttp", "jaeger", "tempo"})
 
 
@@ -44,12 +48,17 @@ def load(
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text) or {}
+    except RecursionError as error:
+        raise ConfigError(f"{name}: nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    if root is not None:
-        _line_numbers(root, "$", lines)
+    try:
+        if root is not None:
+            _line_numbers(root, "$", lines, name)
+    except RecursionError as error:
+        raise ConfigError(f"{name}: nested too deeply, or a value that contains itself") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: a configuration is a mapping with receivers, processors, exporters, service")
     document = _expand(document, environ, "$", lines, name)
@@ -66,18 +75,26 @@ def load(
         if exporter.type != "store" and not exporter.endpoint:
             missing = f"endpoint is missing: {exporter.type} needs a HOST:PORT - at `$.exporters.{key}`"
             raise ConfigError(_explain(missing, document, lines, name))
+        if exporter.type != "store" and not _ADDRESS.fullmatch(exporter.endpoint):
+            wrong = f"endpoint {exporter.endpoint!r} is not HOST:PORT or a URL with both - at `$.exporters.{key}`"
+            raise ConfigError(_explain(wrong, document, lines, name))
     return settings
 
 
-def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int]) -> None:
+def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int], name: str) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
         for key, value in node.value:
-            lines[f"{path}.{key.value}"] = key.start_mark.line + 1
-            _line_numbers(value, f"{path}.{key.value}", lines)
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise ConfigError(f"{name}:{line}: {key.value} is there twice; keep one of them")
+            seen.add(key.value)
+            lines[f"{path}.{key.value}"] = line
+            _line_numbers(value, f"{path}.{key.value}", lines, name)
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
-            _line_numbers(value, f"{path}[{i}]", lines)
+            _line_numbers(value, f"{path}[{i}]", lines, name)
 
 
 def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, int], name: str) -> Any:
@@ -97,7 +114,7 @@ def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, i
 
     whole = _ENV.fullmatch(node)
     text = _ENV.sub(value, node)
-    if not whole or not text or ".headers." in path:
+    if not whole or not text or ".headers." in path or ".tokens" in path:
         return text
     try:
         return yaml.safe_load(text)
@@ -108,17 +125,17 @@ def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, i
 def _override(document: dict[str, Any], text: str) -> None:
     path, equals, value = text.partition("=")
     if not equals or not path:
-        raise ConfigError(f"--set {text!r}: write it as key.path=value, for example processors.sampling.settle=2")
+        raise ConfigError(f"--set {path!r}: write it as key.path=value, for example processors.sampling.settle=2")
     *parents, last = path.split(".")
     node: Any = document
     for key in parents:
         node = node.setdefault(key, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
-            raise ConfigError(f"--set {text!r}: {key} is not a mapping")
+            raise ConfigError(f"--set {path}=…: {key} is not a mapping")
     try:
         node[last] = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"--set {text!r}: the value is not valid YAML") from error
+        raise ConfigError(f"--set {path}=…: the value is not valid YAML") from error
 
 
 def _export(document: dict[str, Any], text: str) -> None:
@@ -211,6 +228,8 @@ def _struct_in(info: Any) -> Any:
 def to_yaml(settings: Settings) -> str:
     """The settings in force as YAML, with secrets (header values) masked."""
     document = msgspec.to_builtins(settings)
+    auth = document["receivers"]["otlp"]["auth"]
+    auth["tokens"] = ["***"] * len(auth["tokens"])
     for exporter in document["exporters"].values():
         exporter["headers"] = dict.fromkeys(exporter["headers"], "***")
     return str(yaml.safe_dump(document, sort_keys=False, width=120))

@@ -24,7 +24,7 @@ class Decision(msgspec.Struct, array_like=True, frozen=True):
     """What was decided about one trace. `through`: the last position applied; spans up to it are in, later ones late."""
 
     keep: bool
-    threshold: int
+    threshold: int | None  # None: what it stands for is not known
     rule: str
     reason: str
     complete: bool

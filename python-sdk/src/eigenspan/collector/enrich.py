@@ -117,11 +117,13 @@ def enrich(
     calibration: Mapping[tuple[int, int], Add],
     *,
     late: bool = False,
+    say_why: bool = True,
 ) -> list[Item]:
     """The items to send for kept traces.
 
     `spans`: rows with trace (an index into `keys` and `decisions`), position, offset, length, root, state; `calibration`
-    holds what to add to the span at (position, offset). A trace without a root says why it was kept on its first span.
+    holds what to add to the span at (position, offset). A trace without a root says why it was kept on its first span, unless
+    `say_why` is false because an earlier item of it has said so. `late`: mark the spans as late.
     """
     building: dict[int, _Building] = {}
     spoken: set[int] = set()
@@ -134,7 +136,7 @@ def enrich(
         if item is None:
             item = building[trace] = _Building()
         add = late_add + calibration.get((position, offset), ())
-        if not late and trace not in spoken and (root or trace not in rooted):
+        if say_why and trace not in spoken and (root or trace not in rooted):
             spoken.add(trace)
             add = said.of(decisions[trace]) + add
         trace_state = threshold.rewrite(state or "", decisions[trace].threshold)

@@ -131,6 +131,7 @@ class Worker:
             try:
                 busy = self.turn()
                 self._failures = 0
+                self.last_error = ""
             except Retry as error:
                 self._failures += 1
                 self._note(f"will be tried again: {error}")

@@ -28,8 +28,10 @@ from eigenspan.collector.state import Item
 _RETRYABLE = {
     grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED, grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS,
+    # OTLP calls these final. They speak of our credentials, not of what was sent: it waits until somebody mends them.
+    grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED,
 }  # fmt: skip
-_RETRYABLE_HTTP = {429, 502, 503, 504}
+_RETRYABLE_HTTP = {429, 502, 503, 504, 401, 403}  # 401 and 403: see above
 _RESPONSES: dict[Signal, tuple[Any, str]] = {
     "traces": (ExportTraceServiceResponse, "rejected_spans"),
     "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),

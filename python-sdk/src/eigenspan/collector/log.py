@@ -7,6 +7,7 @@ their positions: a caller acknowledges after it returns. Positions are sequence 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
@@ -56,14 +57,16 @@ class Log:
         self._segments: list[_Segment] = []
         self._lock = threading.Lock()
         self.quarantined: list[tuple[Path, Damage]] = []
+        self.torn_bytes = 0  # cut from the end of the last segment: a write that a crash interrupted, or damage
         self.found: deque[tuple[bytes, int]] = deque(maxlen=100_000)  # digest and log time of what was there at start
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files.sync_dir(directory.parent)
-        for path in sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name)):
-            self._recover(path)
+        paths = sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name))
+        for path in paths:
+            self._recover(path, last=path == paths[-1])
         self._next = 1 + max((s.positions[-1] if s.positions else s.first - 1 for s in self._segments), default=0)
 
-    def _recover(self, path: Path) -> None:
+    def _recover(self, path: Path, *, last: bool) -> None:
         fd = self._files.open(path)
         data = self._files.read_at(fd, self._files.size(fd), 0)
         try:
@@ -81,7 +84,9 @@ class Log:
         segment = _Segment(path, fd, first)
         for item in read_records(data):
             if isinstance(item, Damage):
-                if item.torn:
+                if item.torn and last:
+                    self.torn_bytes += item.length
+                    _logger.warning("log segment %s: %s; the last %d bytes are cut", path, item.reason, item.length)
                     self._files.truncate(fd, item.offset)
                     self._files.sync(fd)
                 else:
@@ -162,6 +167,8 @@ class Log:
             self._files.sync_dir(self._directory)
         except OSError:
             self._files.close(fd)
+            with contextlib.suppress(OSError):
+                self._files.remove(path)
             raise
         segment = _Segment(path, fd, self._next)
         with self._lock:

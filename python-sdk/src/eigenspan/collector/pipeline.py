@@ -22,7 +22,7 @@ from eigenspan.collector.calibrate import Calibrated, calibrate, describe
 from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
-from eigenspan.collector.decided import Decided, Decision, TraceKey, trace_bytes
+from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, trace_bytes
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from eigenspan.collector.state import State
     from eigenspan.collector.traces import Due, Late, Traces
 
+LATE_ERROR = "late_error"
+"""The rule that keeps an error whose trace was dropped before it came."""
+_WHY_LATE = "an error arrived after the trace was dropped"
+_KEY = ["tenant", "trace_hi", "trace_lo"]
 _HOUSEKEEPING_NS = 5_000_000_000
 
 
@@ -51,11 +55,10 @@ class Calibrations:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When the door closes (bytes of log, group commits not yet taken in), and how long decisions are remembered."""
+    """When the door closes, and how long decisions are remembered."""
 
     log_bytes: int
     window_ns: int
-    undrained: int = 400
 
 
 @dataclass(slots=True)
@@ -94,9 +97,11 @@ class Pipeline:
         self._batches: list[Committed] = []  # drained from the receiver and not yet taken in
         self._late: list[Late] = []  # late spans whose decisions have not been followed yet
         self._housekept_ns = 0
+        self._now_ns = 0
 
-    def replay(self, committed: Iterable[Committed], checkpoint: Checkpoint | None) -> None:
+    def replay(self, committed: Iterable[Committed], checkpoint: Checkpoint | None, wall_ns: int = 0) -> None:
         """Take up the log again: what was decided is known, what was not is open as it was."""
+        self._now_ns = wall_ns
         self._handled = checkpoint.through if checkpoint else 0
         for batch in committed:
             self._batches.append(batch)
@@ -109,7 +114,9 @@ class Pipeline:
         by a later call, and the door stays shut until it is.
         """
         turn = self._turn
-        self._batches += self.receiver.committed()
+        self._now_ns = wall_ns
+        if not self._batches:  # else what came before is not taken in yet, and the receiver's own bound must hold
+            self._batches = self.receiver.committed()
         self._take_in()
         due = self.traces.due(log_ns)
         if due is not None:
@@ -154,18 +161,33 @@ class Pipeline:
         self.traces.position = max(self.traces.position, batches[-1].through)
 
     def _follow(self, late: Late) -> None:
-        """Late spans of a kept trace follow it; those of a dropped one are counted."""
+        """Late spans of a kept trace follow it. Of a dropped one, an error and what came with it is kept, and the rest counted."""
         decisions = {key: found for key, found in late.decisions.items() if isinstance(found, Decision)}
-        there = set(late.spans.select("tenant", "trace_hi", "trace_lo").iter_rows())
-        keys = [key for key in decisions if key in there]
+        there = set(late.spans.select(_KEY).iter_rows())
+        failed = set(late.spans.filter("error").select(_KEY).iter_rows())
+        self._send_late(late, {key: found for key, found in decisions.items() if key in there}, say_why=False)
+        errors = {
+            key: Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
+            for key, found in late.decisions.items()
+            if isinstance(found, Dropped) and key in failed
+        }
+        self._send_late(late, errors, say_why=True)
+        self.counts["late_error_traces"] += len(errors)
+        lost = sum(
+            isinstance(late.decisions[key], Dropped) and key not in failed
+            for key in late.spans.select(_KEY).iter_rows()
+        )
+        self.counts["late_spans_dropped"] += lost
+
+    def _send_late(self, late: Late, decisions: dict[TraceKey, Decision], *, say_why: bool) -> None:
+        """Send the late spans of the traces that `decisions` keeps, and remember how far they go."""
+        keys = list(decisions)
         number = pl.DataFrame(
             {"tenant": [k[0] for k in keys], "trace_hi": [k[1] for k in keys], "trace_lo": [k[2] for k in keys]},
             schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64},
         ).with_row_index("trace")
-        spans = late.spans.join(number, on=["tenant", "trace_hi", "trace_lo"], how="inner", maintain_order="left")
-        lost = len(late.spans) - len(spans)
+        spans = late.spans.join(number, on=_KEY, how="inner", maintain_order="left")
         self.counts["late_spans_kept"] += len(spans)
-        self.counts["late_spans_dropped"] += lost
         if spans.is_empty():
             return
         spans = spans.with_columns(pl.col("trace").cast(pl.Int64), root=pl.col("parent_id") == 0, state="trace_state")
@@ -173,7 +195,7 @@ class Pipeline:
         calibrated = calibrate(quantum, self.calibrations.index())
         through = int(spans["position"].max())  # type: ignore[arg-type]
         now = [msgspec.structs.replace(decisions[key], through=through) for key in keys]
-        items = enrich(spans, keys, now, self._calibration_adds(calibrated), late=True)
+        items = enrich(spans, keys, now, self._calibration_adds(calibrated), late=True, say_why=say_why)
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
@@ -189,6 +211,8 @@ class Pipeline:
         items = enrich(spans, due.keys, decisions, adds)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
+        if not self.exporters["traces"]:
+            self.counts["not_exported_traces"] += len(items)
         self.counts["dropped_spans"] += len(due.spans) - len(spans)
         kept = np.flatnonzero(keep).tolist()
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvicorn
 
 from eigenspan.collector.certificates import Certificates, Watched
-from eigenspan.collector.errors import EigenspanError, Unauthenticated
+from eigenspan.collector.errors import BadData, EigenspanError, ScanError, Unauthenticated
 from eigenspan.collector.receive_grpc import serve_grpc
 from eigenspan.collector.receive_http import OtlpHttp
 from eigenspan.collector.spans import Payload, Signal
@@ -63,6 +63,10 @@ class Receiver(Protocol):
     def committed(self) -> list[Committed]:
         """What became durable since the last call."""
 
+    @property
+    def admission(self) -> Admission:
+        """What `admit` set last."""
+
     def admit(self, admission: Admission) -> None:
         """Open or close the door from now on."""
 
@@ -84,6 +88,11 @@ class Door:
         if not any(known):
             self._committer.counts["refused", "unauthenticated"] += 1
             raise Unauthenticated("send a bearer token that this collector knows")
+
+    def count_malformed(self, signal: Signal, error: EigenspanError) -> None:
+        """Count a request that is refused for good before it reaches the commit, which counts its own."""
+        if isinstance(error, BadData) and not isinstance(error, ScanError):
+            self._committer.counts["malformed", signal] += 1
 
     def check(self, size: int) -> None:
         """Raise Unavailable where a request of `size` bytes would be refused, before its body is read."""
@@ -148,6 +157,11 @@ class PortableReceiver:
     def committed(self) -> list[Committed]:
         """What became durable since the last call."""
         return self._committer.drain()
+
+    @property
+    def admission(self) -> Admission:
+        """What `admit` set last."""
+        return self._committer.admission
 
     def admit(self, admission: Admission) -> None:
         """Open or close the door from now on."""

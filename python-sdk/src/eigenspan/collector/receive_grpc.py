@@ -75,6 +75,7 @@ def _export(door: Door, signal: Signal, max_bytes: int) -> Any:
                 raise TooLarge(f"the request is larger than {max_bytes} bytes")
             await door.take(signal, body, peer=context.peer())
         except EigenspanError as error:
+            door.count_malformed(signal, error)
             status = rpc_status(error)
             details = (("grpc-status-details-bin", status.SerializeToString()),)
             await context.abort(_CODES[status.code], str(error)[:1000], trailing_metadata=details)

@@ -48,6 +48,7 @@ class OtlpHttp:
             client = scope.get("client") or ("", 0)
             await self._door.take(signal, body, peer=f"{client[0]}:{client[1]}")
         except EigenspanError as error:
+            self._door.count_malformed(signal, error)
             extra = []
             if isinstance(error, Unavailable):
                 extra.append((b"retry-after", str(math.ceil(error.retry_after_s)).encode()))

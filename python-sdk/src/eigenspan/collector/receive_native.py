@@ -129,6 +129,11 @@ class NativeReceiver:
         """Requests that were refused (by reason), malformed or repeated (by signal)."""
         return Counter({(what, which): n for what, which, n in self._kernel.counts()} if self._kernel else {})
 
+    @property
+    def admission(self) -> Admission:
+        """What `admit` set last."""
+        return self._admission
+
     def admit(self, admission: Admission) -> None:
         """Open or close the door from now on."""
         if admission != self._admission:
@@ -151,10 +156,10 @@ class NativeReceiver:
             try:
                 self._give_back(number, signal, json_to_protobuf(signal, body) if is_json else body)
             except BadData as error:
-                self._kernel.turn_down(number, str(error))
+                self._kernel.turn_down(number, str(error), malformed=True)
             except Exception:
                 _logger.exception("a %s request could not be read", signal)
-                self._kernel.turn_down(number, "the request cannot be read")
+                self._kernel.turn_down(number, "an internal error; see the collector's log", malformed=False)
 
     def _give_back(self, number: int, signal: Signal, body: bytes) -> None:
         payload = Payload(signal, body, 0)

@@ -87,13 +87,12 @@ def destination(name: str, settings: Exporter, store: TraceStore) -> Destination
         raise ConfigError(f"exporters.{name}: endpoint is missing")
     ca = Path(settings.tls.ca_file).read_bytes() if settings.tls.ca_file else None
     signals = ALL_SIGNALS if settings.type in ("otlp", "otlphttp") else TRACES
-    if settings.type == "otlphttp" or "://" in settings.endpoint:
-        endpoint = settings.endpoint if "://" in settings.endpoint else f"http://{settings.endpoint}"
+    scheme, _, address = settings.endpoint.rpartition("://")
+    secure = scheme == "https" if scheme else not settings.tls.insecure or ca is not None
+    if settings.type == "otlphttp":
+        endpoint = f"{'https' if secure else 'http'}://{address}"
         return OtlpHttp(endpoint, signals=signals, ca=ca, headers=settings.headers, timeout_s=settings.timeout)
-    tls = not settings.tls.insecure or ca is not None
-    return OtlpGrpc(
-        settings.endpoint, signals=signals, tls=tls, ca=ca, headers=settings.headers, timeout_s=settings.timeout
-    )
+    return OtlpGrpc(address, signals=signals, tls=secure, ca=ca, headers=settings.headers, timeout_s=settings.timeout)
 
 
 def certificates(tls: ListenerTls | None) -> Certificates | None:
@@ -152,6 +151,8 @@ class Collector:
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
             for name, exporter in settings.exporters.items()
         ]
+        if gone := self.state.release(w.name for w in self.workers):
+            _logger.warning("%d rows waited for exporters that the configuration no longer has; they are gone", gone)
         exporters: dict[Signal, list[str]] = {
             s: [w.name for w in self.workers if s in w.signals] for s in ("traces", "metrics", "logs")
         }
@@ -163,10 +164,14 @@ class Collector:
         )  # fmt: skip
         while self.log.found:
             self.receiver.remember(*self.log.found.popleft())
-        self.pipeline.replay(self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint)
+        self.pipeline.replay(
+            self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint, self.clock.wall_ns()
+        )
         self.telemetry = Telemetry(self)
         self.ports: dict[str, int] = {}
         self._servers: list[Any] = []
+        self._waits_for = ""
+        self._malformed, self._said_ns = 0, -60_000_000_000
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._turn, name="eigenspan-pipeline", daemon=True)
 
@@ -232,15 +237,32 @@ class Collector:
         try:
             rows = self.pipeline.tick(self.clock.log_ns(), self.clock.wall_ns())
         except EigenspanError as error:
-            _logger.error("the pipeline waits: %s", error)
+            if str(error) != self._waits_for:
+                _logger.error("the pipeline waits: %s", error)
+            self._waits_for = str(error)
             return
         except Exception:
             _logger.exception("the pipeline stumbled; what is in the log is safe")
             self.telemetry.stumbled += 1
             return
+        if self._waits_for:
+            _logger.warning("the pipeline goes on")
+        self._waits_for = ""
+        self._say_what_was_malformed()
         if rows:
             for worker in self.workers:
                 worker.poke()
+
+    def _say_what_was_malformed(self) -> None:
+        """A line a minute at the most, while clients send what cannot be read."""
+        now_ns = self.clock.log_ns()
+        if now_ns < self._said_ns + 60_000_000_000:
+            return
+        malformed = sum(n for (what, _), n in self.receiver.counts.items() if what == "malformed")
+        if malformed > self._malformed:
+            self._said_ns = now_ns
+            _logger.warning("%d malformed requests were refused; each client was told why", malformed - self._malformed)
+            self._malformed = malformed
 
     async def stop(self) -> None:
         """Stop listening, take in what was acknowledged, checkpoint, and let everything go. Nothing is decided early."""

@@ -18,9 +18,15 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-Endpoint = Annotated[str, Meta(pattern=r"^.*:[0-9]{1,5}$", description="host:port; port 0 picks a free one")]
-Seconds = Annotated[float, Meta(ge=0)]
-Bytes = Annotated[int, Meta(ge=1)]
+Endpoint = Annotated[
+    str,
+    Meta(
+        pattern=r"^.*:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})$",
+        description="host:port; port 0 picks a free one",
+    ),
+]
+HeaderValue = Annotated[str, Meta(pattern=r"^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$")]
+"""Printable ASCII without space at its ends: anything else, such as a newline from a file, would fail with its text shown."""
 
 
 class ListenerTls(_Settings, kw_only=True):
@@ -172,7 +178,7 @@ class Exporter(_Settings):
         Meta(description="store: the embedded one. otlp, otlphttp: all signals. jaeger, tempo: traces over OTLP/gRPC."),
     ]
     endpoint: Annotated[str, Meta(description="host:port, or a URL for otlphttp.")] = ""
-    headers: Annotated[dict[str, str], Meta(description="Sent with every request; never logged.")] = {}
+    headers: Annotated[dict[str, HeaderValue], Meta(description="Sent with every request; never logged.")] = {}
     tls: Tls = msgspec.field(default_factory=Tls)
     timeout: Annotated[float, Meta(gt=0, description="Seconds to wait for an answer.")] = 10.0
 

@@ -29,10 +29,15 @@ CREATE TABLE IF NOT EXISTS kept (tenant TEXT, trace BLOB, through INTEGER, decid
     PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS kept_age ON kept (decided_ns);
 CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, decided_ns INTEGER, traces BLOB);
+CREATE INDEX IF NOT EXISTS dropped_age ON dropped (decided_ns);
 CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
 CREATE TABLE IF NOT EXISTS outbox (exporter TEXT, item INTEGER, parked TEXT, PRIMARY KEY (exporter, item)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_item ON outbox (item);
 """
+
+
+WHOLE_BYTES = 1 << 40
+"""The size that stands for a payload sent whole: above any limit of a batch."""
 
 
 class SpanEdit(msgspec.Struct, array_like=True, frozen=True):
@@ -60,7 +65,9 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
         return min((s.position for s in self.spans), default=self.position)
 
     def size_bytes(self) -> int:
-        """About how many bytes it sends; exact but for resource, scope and framing."""
+        """About how many bytes it sends; exact but for resource, scope and framing. A whole payload is a batch of its own."""
+        if not self.spans:
+            return WHOLE_BYTES
         added = [sum(len(field) for _, field in add) for add in self.adds]
         return sum(s.length + 8 + (added[s.add] if s.add >= 0 else 0) for s in self.spans)
 
@@ -193,6 +200,16 @@ class State:
                 [(item,) for _, item in ids],
             )
 
+    def release(self, exporters: Iterable[str]) -> int:
+        """Strike off the rows of every other exporter than these; returns how many there were."""
+        names = list(exporters)
+        with self._lock, self._transaction():
+            marks = ",".join("?" * len(names))
+            gone = self._db.execute(f"DELETE FROM outbox WHERE exporter NOT IN ({marks})", names).rowcount
+            if gone:
+                self._db.execute("DELETE FROM item WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE item = item.id)")
+        return gone
+
     def park(self, exporter: str, item: int, reason: str) -> None:
         """Set one row aside that the far end refuses for good; it stays, with the reason, until someone decides."""
         with self._lock, self._transaction():
@@ -230,4 +247,9 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # SQLite ends it by itself where the disk is full
+                self._db.execute("ROLLBACK")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
@@ -35,11 +35,19 @@ class Telemetry:
         if extensions.telemetry:
             yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus})
         if extensions.health:
-            yield "health", extensions.health, _Text({"/": self.health, "/status": self.health})
+            yield "health", extensions.health, _Text({"/": self.health, "/status": self.health}, self.trouble)
 
     def health(self) -> str:
         """A JSON line for load balancers."""
-        return json.dumps({"status": "Server available", "upSince": self._started_s, "version": __version__})
+        status = {"status": "Server available", "upSince": self._started_s, "version": __version__}
+        if trouble := self.trouble():
+            status |= {"status": "Server not available", "error": trouble}
+        return json.dumps(status)
+
+    def trouble(self) -> str:
+        """Why the door is shut; nothing where it is open."""
+        admission = self._collector.receiver.admission
+        return "" if admission.open else admission.reason
 
     def summary(self) -> dict[str, Any]:
         """What the page and the demo's table show: what came, what was kept and why, what was enriched."""
@@ -97,6 +105,9 @@ class Telemetry:
                     [({}, self.stumbled)]),
             *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
             *family("eigenspan_log_bytes", "gauge", "Bytes of the log on disk.", [({}, c.log.size_bytes)]),
+            *family("eigenspan_log_damaged_bytes", "gauge", "Bytes of the log found damaged at start, by what was done.",
+                    [({"done": "cut"}, c.log.torn_bytes),
+                     ({"done": "set_aside"}, sum(damage.length for _, damage in c.log.quarantined))]),
             *family("otelcol_exporter_sent_spans", "counter", "Spans delivered.",
                     [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
             *family("otelcol_exporter_queue_size", "gauge", "Outbox rows waiting.",
@@ -120,16 +131,16 @@ def _resident_bytes() -> int:
 
 
 class _Text:
-    """An ASGI application of a few fixed paths."""
+    """An ASGI application of a few fixed paths; 503 while `trouble` names any."""
 
-    def __init__(self, paths: dict[str, Any]) -> None:
-        self._paths = paths
+    def __init__(self, paths: dict[str, Any], trouble: Callable[[], str] = str) -> None:
+        self._paths, self._trouble = paths, trouble
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         found = self._paths.get(scope["path"])
-        status, body = (200, found().encode()) if found else (404, b"not found\n")
+        status, body = (503 if self._trouble() else 200, found().encode()) if found else (404, b"not found\n")
         kind = b"application/json" if body.startswith(b"{") else b"text/plain; version=0.0.4; charset=utf-8"
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

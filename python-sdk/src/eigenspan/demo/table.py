@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ def table(summary: Mapping[str, Any], *, page: str, data: Path) -> str:
         (row["backend"] or "(unknown)", row["calibration"][:23] or "none", row["match"], row["spans"])
         for row in summary["enriched"]
     ]
+    command = _command()
     parts = [
         "",
         f"spans received   {spans['received']}  ({spans['errors']} with an error)",
@@ -25,10 +27,16 @@ def table(summary: Mapping[str, Any], *, page: str, data: Path) -> str:
         _grid(("spans enriched: backend", "calibration", "match", "spans"), enriched),
         "",
         f"page             {page}",
-        f"command line     eigenspan traces list --data {data}",
-        f"                 eigenspan calibration list --data {data}",
+        f"command line     {command} traces list --data {data}",
+        f"                 {command} calibration list --data {data}",
     ]
     return "\n".join(parts)
+
+
+def _command() -> str:
+    """The eigenspan command of this environment, as short as it can be written from here."""
+    path = Path(sys.executable).parent / "eigenspan"
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

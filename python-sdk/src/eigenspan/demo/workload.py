@@ -266,7 +266,7 @@ def main(argv: list[str] | None = None) -> int:
             }
         )
     )
-    return 1 if summary.unexpected else 0
+    return 1 if summary.unexpected or not delivered else 0
 
 
 if __name__ == "__main__":

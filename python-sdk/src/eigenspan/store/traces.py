@@ -154,7 +154,8 @@ class TraceStore:
                     db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite ends it by itself where the disk is full
+                    db.execute("ROLLBACK")
                 raise
             self._trim()
 

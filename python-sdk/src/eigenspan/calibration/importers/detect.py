@@ -88,6 +88,8 @@ def import_bytes(data: bytes, source: str, hints: Hints = NO_HINTS) -> Snapshot:
 
 def import_path(path: Path, hints: Hints = NO_HINTS) -> Snapshot:
     """A file; `props_X.json` takes the `conf_X.json` beside it along."""
+    if path.is_dir():
+        raise CalibrationError(str(path), "cannot be read: it is a directory", "name calibration files one by one")
     return import_bytes(read(path), path.name, _with_configuration(path, hints))
 
 
