@@ -197,3 +197,16 @@ def test_the_outbox_is_a_list_for_each_exporter(tmp_path_factory, steps):
     owed = [100 - n for rows in model.values() for n in rows]
     assert state.oldest_referenced() == min(owed, default=None)
     state.close()
+
+
+def test_rows_of_an_exporter_that_is_gone_are_released(tmp_path):
+    state = State(tmp_path / "s.db")
+    items = [("traces", Item("", bytes([i]) * 16, position=i)) for i in (1, 2)]
+    state.commit(Checkpoint(1, 2, 0), items=items, exporters={"traces": ["kept", "gone"]}, now_ns=0)
+    state.park("gone", state.waiting("gone")[0].id, "no")
+    assert state.release(["kept"]) == 2
+    assert state.backlog() == {"kept": (2, 0)}
+    assert state.oldest_referenced() == 1
+    assert state.release([]) == 2
+    assert state.oldest_referenced() is None
+    state.close()

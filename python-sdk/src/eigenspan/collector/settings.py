@@ -25,7 +25,7 @@ Endpoint = Annotated[
         description="host:port; port 0 picks a free one",
     ),
 ]
-HeaderValue = Annotated[str, Meta(pattern=r"^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$")]
+HeaderValue = Annotated[str, Meta(pattern=r"^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$(?!\n)")]
 """Printable ASCII without space at its ends: anything else, such as a newline from a file, would fail with its text shown."""
 
 
