@@ -16,11 +16,12 @@ import polars as pl
 from eigenspan.collector import threshold
 from eigenspan.collector.decided import Decision, TraceKey, trace_bytes
 from eigenspan.collector.state import Item, SpanEdit
+from eigenspan.collector.wire import len_field, varint
 from eigenspan.semconv import attributes as q
 
 Value = str | bool | int | float | Sequence[str]
 Add = tuple[tuple[str, bytes], ...]
-_SPAN_ATTRIBUTES_TAG = b"\x4a"  # Span.attributes = 9, length-delimited
+_SPAN_ATTRIBUTES = 9  # the number of the field
 
 
 def encode_attribute(key: str, value: Value) -> bytes:
@@ -35,35 +36,20 @@ def _encode_again(key: str, value: Value) -> bytes:
 
 
 def _encode(key: str, value: Value) -> bytes:
-    name = key.encode()
-    any_value = _any_value(value)
-    body = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(any_value)) + any_value
-    return _SPAN_ATTRIBUTES_TAG + _varint(len(body)) + body
+    return len_field(_SPAN_ATTRIBUTES, len_field(1, key.encode()) + len_field(2, _any_value(value)))
 
 
 def _any_value(value: Value) -> bytes:
     match value:
         case bool():
-            return b"\x10" + (b"\x01" if value else b"\x00")
+            return b"\x10" + varint(value)
         case str():
-            text = value.encode()
-            return b"\x0a" + _varint(len(text)) + text
+            return len_field(1, value.encode())
         case int():
-            return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
+            return b"\x18" + varint(value & 0xFFFFFFFFFFFFFFFF)
         case float():
             return b"\x21" + struct.pack("<d", value)
-    parts = [_any_value(part) for part in value]
-    array = b"".join(b"\x0a" + _varint(len(part)) + part for part in parts)
-    return b"\x2a" + _varint(len(array)) + array
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return len_field(5, b"".join(len_field(1, _any_value(part)) for part in value))
 
 
 def encode_attributes(attributes: Mapping[str, Value]) -> Add:

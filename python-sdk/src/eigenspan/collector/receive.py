@@ -11,6 +11,7 @@ import hmac
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
@@ -215,7 +216,7 @@ async def serve_asgi(
         config.ssl = watched.context
         config.ssl.sni_callback = watched.switch
     server = uvicorn.Server(config)
-    server.capture_signals = _leave_signals_alone  # type: ignore[method-assign]
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
     task = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.005)
@@ -230,9 +231,3 @@ async def stop_asgi(servers: list[tuple[uvicorn.Server, asyncio.Task[None]]]) ->
         server.should_exit = True
     for _, task in servers:
         await task
-
-
-def _leave_signals_alone() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()

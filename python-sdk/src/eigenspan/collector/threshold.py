@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SPACE = 1 << 56
-ALWAYS = 0
 MAX_OT_LENGTH = 256
 _DIGITS = 14
 _PRECISION = 4
