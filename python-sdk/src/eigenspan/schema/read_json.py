@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from eigenspan.schema.records import Attributes, Batch, Event, Log, Metric, Span
+from eigenspan.schema.records import Attributes, Batch, Event, Log, Metric, Span, repeated
 
 Number = int | str
 KINDS = {name: i for i, name in enumerate(("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"))}
@@ -183,8 +183,7 @@ def _span(s: JsonSpan) -> Span:
     attributes = _attributes(s.attributes)
     twice: tuple[str, ...] = ()
     if len(attributes) != len(s.attributes):
-        seen: set[str] = set()
-        twice = tuple(p.key for p in s.attributes if p.key in seen or seen.add(p.key))  # type: ignore[func-returns-value]
+        twice = repeated(p.key for p in s.attributes)
     return Span(
         trace_id=_id(s.trace_id),
         span_id=_id(s.span_id),

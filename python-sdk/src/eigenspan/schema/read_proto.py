@@ -11,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
-from eigenspan.schema.records import Attributes, Batch, Event, Log, Metric, Span
+from eigenspan.schema.records import Attributes, Batch, Event, Log, Metric, Span, repeated
 
 SPAN_TYPE_FIELD = 17
 MESSAGES: dict[str, Any] = {"spans": ResourceSpans, "metrics": ResourceMetrics, "logs": ResourceLogs}
@@ -40,11 +40,6 @@ def _attributes(pairs: Any) -> Attributes:
     return out
 
 
-def _twice(pairs: Any) -> tuple[str, ...]:
-    seen: set[str] = set()
-    return tuple(p.key for p in pairs if p.key in seen or seen.add(p.key))  # type: ignore[func-returns-value]
-
-
 def _type(span: Any) -> str:
     unknown_fields: Any = UnknownFieldSet(span)
     for unknown in unknown_fields:
@@ -70,7 +65,7 @@ def span_of(message: Any) -> Span:
         type=_type(message),
         links=[(link.trace_id.hex(), link.span_id.hex()) for link in message.links],
         events=[Event(e.name, _attributes(e.attributes), e.time_unix_nano) for e in message.events],
-        twice=_twice(pairs) if len(attributes) != len(pairs) else (),
+        twice=repeated(p.key for p in pairs) if len(attributes) != len(pairs) else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,3 +77,14 @@ class Unreadable:
     source: str
     line: int
     reason: str
+
+
+def repeated(keys: Iterable[str]) -> tuple[str, ...]:
+    """The keys that were there before, in the order in which they come again."""
+    seen: set[str] = set()
+    again = []
+    for key in keys:
+        if key in seen:
+            again.append(key)
+        seen.add(key)
+    return tuple(again)
