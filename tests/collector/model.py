@@ -9,10 +9,11 @@ import numpy as np
 
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.traces import Due, Late, Traces
+from eigenspan.collector.watch import SPAN_ONLY
 from tests.collector.building import SECOND, WATCH, decision, spans
 
-TEXTS = [w.column for w in WATCH if w.type in ("string", "boolean")]
-NUMBERS = [w.column for w in WATCH if w.type in ("int", "double")]
+TEXTS = [w.column for w in WATCH if w.type in ("string", "boolean") and w.column not in SPAN_ONLY]
+NUMBERS = [w.column for w in WATCH if w.type in ("int", "double") and w.column not in SPAN_ONLY]
 
 
 @dataclass

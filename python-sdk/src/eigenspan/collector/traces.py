@@ -19,7 +19,8 @@ import polars as pl
 
 from eigenspan.collector.columns import Ints, Rows
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
-from eigenspan.collector.spans import TYPES, Watch
+from eigenspan.collector.spans import TYPES, ValueType, Watch
+from eigenspan.collector.watch import SPAN_ONLY
 
 _KEY = ["tenant", "trace_hi", "trace_lo"]
 _SECOND = 1_000_000_000
@@ -46,8 +47,9 @@ _TRACE_COLUMNS = {
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
-    "state": object, "previous": np.int64,
+    "state": object, "previous": np.int64, "quantum": bool, "foreign": bool,
 }  # fmt: skip
+_COPIED = ("position", "offset", "length", "span_id", "kind", "quantum", "foreign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,13 @@ class Traces:
         self._decided = decided
         self._settle_ns, self._idle_ns = int(settle_s * _SECOND), int(idle_s * _SECOND)
         self._max_traces = max_traces
-        self._watched = {w.column: w.type for w in watch}
+        self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
         self._spans = Rows(_SPAN_COLUMNS)
         self._slots: dict[TraceKey, int] = {}
         self._wheel: defaultdict[int, list[Ints]] = defaultdict(list)
         self._turned_to = 0
-        self._aggregates = _aggregates(self._watched)
         self.position = 0
         self.counts: Counter[str] = Counter()
 
@@ -115,7 +116,8 @@ class Traces:
             return None
         self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
         spans = spans.with_row_index("row")
-        groups = spans.group_by(_KEY, maintain_order=True).agg(self._aggregates)
+        given = {c: type_ for c, type_ in self._watched.items() if spans[c].null_count() < len(spans)}
+        groups = spans.group_by(_KEY, maintain_order=True).agg(_aggregates(given))
         keys: list[TraceKey] = list(zip(groups["tenant"], groups["trace_hi"], groups["trace_lo"], strict=True))
         slots = np.fromiter((self._slots.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
         unknown = np.flatnonzero(slots < 0)
@@ -126,7 +128,7 @@ class Traces:
             fresh = self._traces.take(len(unknown))
             slots[unknown] = fresh
             self._open(fresh, [keys[i] for i in unknown])
-        self._apply(slots, groups)
+        self._apply(slots, groups, given)
         self._link(slots, spans, groups)
         return None
 
@@ -158,7 +160,7 @@ class Traces:
         t["key"][slots] = np.fromiter(keys, dtype=object, count=len(keys))
         self._slots.update(zip(keys, slots.tolist(), strict=True))
 
-    def _apply(self, slots: Ints, groups: pl.DataFrame) -> None:
+    def _apply(self, slots: Ints, groups: pl.DataFrame, given: dict[str, ValueType]) -> None:
         t = self._traces
         t["count"][slots] += groups["count"].to_numpy()
         t["errors"][slots] += groups["errors"].to_numpy()
@@ -166,10 +168,8 @@ class Traces:
             t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
         for name in ("root", "trace_state"):
             _fill(t[name], slots, groups[name])
-        for column, type_ in self._watched.items():
+        for column, type_ in given.items():
             values = groups[column]
-            if values.null_count() == len(values):
-                continue
             if type_ in ("int", "double"):
                 t[f"a:{column}"][slots] = np.fmax(t[f"a:{column}"][slots], values.cast(pl.Float64).to_numpy())
             else:
@@ -197,7 +197,7 @@ class Traces:
         counts = groups["count"].to_numpy()
         order = groups["rows"].explode().to_numpy()
         rows = s.take(len(order))
-        for name in ("position", "offset", "length", "span_id", "kind"):
+        for name in _COPIED:
             s[name][rows] = spans[name].to_numpy()[order]
         states = spans["trace_state"]
         if (states != "").any():
@@ -270,7 +270,7 @@ class Traces:
             {
                 "trace": trace,
                 "root": rows == t["root_row"][slots][trace],
-                **{name: s[name][rows] for name in ("position", "offset", "length", "span_id", "kind")},
+                **{name: s[name][rows] for name in _COPIED},
                 "state": pl.Series(s["state"][rows].tolist(), dtype=pl.String),
             }
         ).sort("trace", "position", "offset")
@@ -342,7 +342,7 @@ def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
         target[slots[given]] = np.fromiter(values.gather(given).to_list(), dtype=object, count=len(given))
 
 
-def _aggregates(watched: dict[str, Any]) -> list[pl.Expr]:
+def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
     root = pl.col("parent_id") == 0
     attributes = [
         pl.col(column).max() if type_ in ("int", "double") else pl.col(column).drop_nulls().first()
