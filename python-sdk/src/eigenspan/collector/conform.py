@@ -26,6 +26,7 @@ from eigenspan.schema.read_proto import span_of
 from eigenspan.schema.records import Batch
 from eigenspan.schema.registry import registry
 from eigenspan.schema.validate import Validator
+from eigenspan.semconv.attributes import QUANTUM_JOB_STATUS
 
 _ATTRIBUTES = 9  # the number of the field
 _SPANS_A_TURN = 100
@@ -42,19 +43,25 @@ def parse(span: bytes) -> Span | None:
 
 def conform(span: Span, counts: Counter[str], *, keep_original: bool = False) -> Add:
     """Bring a span's attributes to the registry's names, in place; returns the same as changes for `splice`."""
-    before = _encoded(span)
+    before, status = _keys_and_status(span)
     normalise_span(span, counts, keep_original=keep_original)
-    after = _encoded(span)
-    cut = tuple((key, b"") for key, fields in before.items() if after.get(key) != fields)
-    return cut + tuple((key, fields) for key, fields in after.items() if before.get(key) != fields)
+    after, status_now = _keys_and_status(span)
+    added = after - before
+    if status_now != status:
+        added.add(QUANTUM_JOB_STATUS)
+    cut = (before - after) | (added & before)
+    fields = {a.key: len_field(_ATTRIBUTES, a.SerializeToString()) for a in span.attributes if a.key in added}
+    return (*((key, b"") for key in sorted(cut)), *fields.items())
 
 
-def _encoded(span: Span) -> dict[str, bytes]:
-    """For each key the bytes of its Span.attributes fields."""
-    out: dict[str, bytes] = {}
+def _keys_and_status(span: Span) -> tuple[set[str], str]:
+    """The span's keys, and the state of its job: the one value that is spelled anew under its own key."""
+    keys, status = set(), ""
     for attribute in span.attributes:
-        out[attribute.key] = out.get(attribute.key, b"") + len_field(_ATTRIBUTES, attribute.SerializeToString())
-    return out
+        keys.add(attribute.key)
+        if attribute.key == QUANTUM_JOB_STATUS:
+            status = attribute.value.string_value
+    return keys, status
 
 
 class Compliance:

@@ -224,14 +224,14 @@ class Pipeline:
         if not self.rules.read_calibration:
             kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
             calibrated = calibrate(kept_quantum, self.calibrations.index())
-        spans = due.spans.filter(pl.Series(keep[due.spans["trace"].to_numpy()]))
+        spans = self.traces.spans(due, keep)
         changes = self._changes(spans, [c for c in calibrated if keep[c.trace]], decisions)
         items = enrich(spans, due.keys, decisions, changes, schema=self.conventions.schema)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
         if not self.exporters["traces"]:
             self.counts["not_exported_traces"] += len(items)
-        self.counts["dropped_spans"] += len(due.spans) - len(spans)
+        self.counts["dropped_spans"] += int(due.traces["spans"].to_numpy()[~keep].sum())
         kept = np.flatnonzero(keep).tolist()
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
