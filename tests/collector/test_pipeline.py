@@ -15,7 +15,7 @@ from eigenspan.calibration.summary import Summary
 from eigenspan.collector.commit import Admission, Committed, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
-from eigenspan.collector.decided import Decided, Dropped
+from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
@@ -475,4 +475,4 @@ def test_the_regret_window_ends_with_its_bytes(tmp_path):
             w.tick((2 + 6 * i) * SECOND)
         w.tick(400 * SECOND)
         assert 400 < w.log.size_bytes <= 900
-        assert w.pipeline._recall(("", 0, 1), Dropped(100), w.reread("", []), "") == 0
+        assert w.pipeline._recall(("", 0, 1), w.reread("", []), "") == 0

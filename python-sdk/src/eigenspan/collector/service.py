@@ -151,8 +151,10 @@ class Collector:
         if saved := self.state.saved("metrics"):
             self.metrics.load(saved)
         self.traces = Traces(
-            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
-        )
+            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, job_ttl_s=sampling.job_ttl,
+            max_traces=sampling.max_traces, max_spans=sampling.max_spans,
+        )  # fmt: skip
+        self.traces.jobs.load(self.state.ended_jobs())
         self.receiver = self._receiver()
         self.workers = [
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
