@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from eigenspan.calibration.snapshot import Snapshot
     from eigenspan.collector.decide import Rules
     from eigenspan.collector.jobs import JobKey
-    from eigenspan.collector.log import Log
+    from eigenspan.collector.log import Live, Log
     from eigenspan.collector.measure import SpanMetrics
     from eigenspan.collector.receive import Receiver
     from eigenspan.collector.regret import Regret
@@ -362,8 +362,14 @@ class Pipeline:
         needed = min(self.traces.replay_from(), self._handled + 1)
         referenced = self.state.oldest_referenced()
         needed = needed if referenced is None else min(needed, referenced)
-        self.log.trim(needed, older_than_ns=wall_ns - self.limits.keep_ns, over_bytes=self.limits.keep_bytes)
-        self.regret.forget(self.log.first_position)
+        window = {"older_than_ns": wall_ns - self.limits.keep_ns, "over_bytes": self.limits.keep_bytes}
+        self.log.trim(needed, **window)
+        self.log.compact(self._live, **window)
+        self.regret.forget(self.log.whole_from)
+
+    def _live(self, before: int) -> Live:
+        """What long traces and undelivered rows need of the log below a position."""
+        return dict.fromkeys(self.state.referenced(before), ()) | self.traces.live(before)
 
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:

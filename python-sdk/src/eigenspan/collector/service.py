@@ -145,7 +145,7 @@ class Collector:
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
         decided = Decided(DroppedTraces(data / "dropped"))
-        regret = Regret(data / "regret", self.log.first_position)
+        regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
         if saved := self.state.saved("metrics"):
@@ -224,7 +224,7 @@ class Collector:
     def _replayed(self, position: int) -> Iterator[Committed]:
         records = self.log.replay(position)
         while group := list(islice(records, _REPLAY_GROUP)):
-            logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
+            logged = [Logged.of(r) for r in group]
             self.clock.not_before(logged[-1].log_ns)
             yield columns(logged, self.engine, self.watch)
 

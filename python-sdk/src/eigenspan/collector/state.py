@@ -307,6 +307,12 @@ class State:
         """The oldest position that an undelivered (or parked) row refers to."""
         return self._query("SELECT min(first_position) FROM item")[0][0]  # type: ignore[no-any-return]
 
+    def referenced(self, before: int) -> set[int]:
+        """The positions below `before` that undelivered (or parked) rows refer to."""
+        rows = self._query("SELECT body FROM item WHERE first_position < ?", (before,))
+        items = (msgspec.msgpack.decode(row[0], type=Item) for row in rows)
+        return {p for item in items for p in ([s.position for s in item.spans] or [item.position]) if p < before}
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:

@@ -132,6 +132,15 @@ class Traces:
         t["due_ns"][free] = log_ns + np.where(t["rooted"][free], self._settle_ns, self._idle_ns)
         self._schedule(free)
 
+    def live(self, before: int) -> dict[int, list[int]]:
+        """Positions below `before` that hold spans of undecided traces, and the offsets of those spans."""
+        rows = np.flatnonzero((self._spans["position"] > 0) & (self._spans["position"] < before))
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        where = zip(self._spans["position"][rows].tolist(), self._spans["offset"][rows].tolist(), strict=True)
+        for position, offset in sorted(where):
+            found[position].append(offset)
+        return dict(found)
+
     def _add(self, spans: pl.DataFrame) -> Late | None:
         self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
         spans = spans.with_row_index("row")
