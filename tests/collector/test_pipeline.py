@@ -51,7 +51,7 @@ class Door:
     admission: Admission = field(default_factory=Admission)
 
     def send(self, *bodies: bytes, log_ns: int, signal="traces") -> None:
-        payloads = [payload(body, signal) for body in bodies]
+        payloads = [payload(body, signal, received_ns=10**18 + log_ns) for body in bodies]
         digests = [digest(i) for i in range(len(bodies))]
         positions = self.log.append(payloads, digests, log_ns)
         logged = [Logged(n, p, log_ns, d) for n, p, d in zip(positions, payloads, digests, strict=True)]
