@@ -26,6 +26,8 @@ from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, tr
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
+from eigenspan.collector.valve import Valve
+from eigenspan.semconv.attributes import QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY
 
 if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex
@@ -90,6 +92,7 @@ class Pipeline:
         self.receiver, self.log, self.state = receiver, log, state
         self.traces, self.decided, self.rules = traces, decided, rules
         self.calibrations, self.metrics, self.exporters, self.limits = calibrations, metrics, exporters, limits
+        self.valve = Valve()
         self.counts: Counter[str] = Counter()
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
         self._handled = 0  # the last position, of any signal, that a committed turn covers
@@ -121,7 +124,7 @@ class Pipeline:
         due = self.traces.due(log_ns)
         if due is not None:
             try:
-                self._decide(due, wall_ns)
+                self._decide(due, log_ns, wall_ns)
             except BaseException:
                 self.traces.postpone(due, log_ns)
                 raise
@@ -199,9 +202,12 @@ class Pipeline:
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
-    def _decide(self, due: Due, wall_ns: int) -> None:
+    def _decide(self, due: Due, log_ns: int, wall_ns: int) -> None:
         calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
-        decisions = self.rules.decide(describe(due, calibrated), self.traces.position, wall_ns)
+        success = self._success(calibrated) if self.rules.read_circuits else {}
+        traces = describe(due, calibrated, success)
+        relief = self.valve.factor
+        decisions = self.rules.decide(traces, self.traces.position, wall_ns, log_ns=log_ns, relief=relief)
         keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
         if not self.rules.read_calibration:
             kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
@@ -219,6 +225,18 @@ class Pipeline:
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
         self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
         self.metrics.decided(decisions)
+
+    def _success(self, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], float]:
+        """The estimated success probability of each span whose circuit is known, for rules that ask for it."""
+        found = {}
+        for item in calibrated:
+            usage = read_usage(self.log.read_part(item.position, item.offset, item.length))
+            if usage is not None and item.match.snapshot is not None:
+                document = self.calibrations.document(item.match.snapshot.version)
+                value = circuit_attributes(document, usage).get(QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY)
+                if isinstance(value, float):
+                    found[item.position, item.offset] = value
+        return found
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
         for key, decision in zip(keys, decisions, strict=True):
@@ -254,13 +272,14 @@ class Pipeline:
                 items=turn.items,
                 exporters=self.exporters,
                 now_ns=wall_ns,
-                stages={"metrics": self.metrics.save()},
+                stages={"metrics": self.metrics.save()} | self.rules.save(),
             )
         except sqlite3.Error as error:
             self.receiver.admit(
                 Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0)
             )
             raise Unavailable(f"the state cannot be written: {error}", retry_after_s=5.0) from error
+        self.rules.saved()
         self._handled = checkpoint.through
         self._turn = _Turn()
 

@@ -18,7 +18,7 @@ from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns
-from eigenspan.collector.decide import Rules, compile_rule, trace_schema
+from eigenspan.collector.decide import STATE
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export import Destination, Worker
@@ -30,13 +30,13 @@ from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
+from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import Engine, engine
 from eigenspan.collector.settings import Exporter, ListenerTls, Settings
-from eigenspan.collector.spans import Signal, Watch
+from eigenspan.collector.spans import Signal
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
-from eigenspan.collector.watch import compile_watch
 from eigenspan.store.traces import TraceStore
 
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
@@ -63,20 +63,6 @@ class DataDirectory:
     def close(self) -> None:
         """Let another process have it."""
         os.close(self._lock)
-
-
-def compile_rules(settings: Settings, watch: Watch) -> Rules:
-    """The sampling rules of a configuration; ConfigError names the rule that is wrong."""
-    schema = trace_schema(watch)
-    return Rules([compile_rule(r.name, r.when, share(r.keep), schema) for r in settings.processors.sampling.rules])
-
-
-def share(text: str) -> float:
-    """A percentage as written in a rule, in [0, 1]."""
-    value = float(text.rstrip("% ")) / 100
-    if not 0 <= value <= 1:
-        raise ConfigError(f"keep: {text!r} is not between 0% and 100%")
-    return value
 
 
 def destination(name: str, settings: Exporter, store: TraceStore) -> Destination:
@@ -121,8 +107,8 @@ class Collector:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         sampling = settings.processors.sampling
-        self.watch = compile_watch(sampling.watch)
-        self.rules = compile_rules(settings, self.watch)
+        self.watch = sampling_watch(sampling)
+        self.rules = compile_rules(sampling, self.watch)
         self.engine: Engine = engine(settings.service.engine)
         self._data = DataDirectory(Path(settings.service.data).expanduser())
         data = self._data.path
@@ -143,6 +129,7 @@ class Collector:
         self.metrics = SpanMetrics()
         if saved := self.state.saved("metrics"):
             self.metrics.load(saved)
+        self.rules.load(self.state.saved_under(STATE))
         self.traces = Traces(
             self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
         )

@@ -41,8 +41,8 @@ _QUANTUM = [
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "due_ns": np.int64, "seen_ns": np.int64, "head": np.int64, "count": np.int64,
-    "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64,
-    "key": object, "root": object, "trace_state": object, "quantum": object,
+    "errors": np.int64, "oks": np.int64, "start_ns": np.uint64, "end_ns": np.uint64, "first_position": np.uint64,
+    "root_row": np.int64, "key": object, "root": object, "trace_state": object, "quantum": object,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
@@ -162,6 +162,7 @@ class Traces:
         t = self._traces
         t["count"][slots] += groups["count"].to_numpy()
         t["errors"][slots] += groups["errors"].to_numpy()
+        t["oks"][slots] += groups["oks"].to_numpy()
         for name, pick in (("start_ns", np.minimum), ("end_ns", np.maximum), ("first_position", np.minimum)):
             t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
         for name in ("root", "trace_state"):
@@ -287,6 +288,7 @@ class Traces:
             "trace_lo": np.fromiter((key[2] for key in t["key"][slots]), dtype=np.uint64, count=len(slots)),
             "spans": t["count"][slots],
             "errors": t["errors"][slots],
+            "oks": t["oks"][slots],
             "duration_s": duration_ns / _SECOND,
             "start_ns": start_ns,
             "complete": t["rooted"][slots] & ~np.isin(slots, early),
@@ -351,6 +353,7 @@ def _aggregates(watched: dict[str, Any]) -> list[pl.Expr]:
     return [
         pl.len().cast(pl.Int64).alias("count"),
         pl.col("error").sum().cast(pl.Int64).alias("errors"),
+        (pl.col("status") == 1).sum().cast(pl.Int64).alias("oks"),
         pl.col("start_ns").min(),
         pl.col("end_ns").max(),
         pl.col("position").min().alias("first_position"),

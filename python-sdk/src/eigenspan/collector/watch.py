@@ -20,6 +20,7 @@ BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "queue_s": (q.QUANTUM_JOB_QUEUE_DURATION, "double", "span"),
     "execution_start": (q.QUANTUM_JOB_EXECUTION_START_TIME, "string", "span"),
     "calibration_id": (q.QUANTUM_BACKEND_CALIBRATION_ID, "string", "span"),
+    "cost": (q.QUANTUM_COST_AMOUNT, "double", "span"),
     "workload_class": (q.QUANTUM_WORKLOAD_CLASS, "string", "span"),
     "workflow": (q.QUANTUM_WORKFLOW_NAME, "string", "span"),
 }
