@@ -11,7 +11,7 @@ from eigenspan.collector.errors import ConfigError
 
 Schema = dict[str, pl.DataType]
 _UNKNOWN_COLUMN = re.compile(r'unable to find column "([^"]*)"')
-_MISPLACED = re.compile(r"unsupported function '([^']*)'|unexpected token '?([^')]+)'?\)")
+_MISPLACED = re.compile(r"unsupported function '([^']*)'|unexpected token '(.+)'\)")
 _TOKEN_END = re.compile(r"(?<=\w)(?!\w)|(?<=['\")])")
 
 

@@ -26,8 +26,8 @@ from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, tr
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
+from eigenspan.collector.success import success_probabilities
 from eigenspan.collector.valve import Valve
-from eigenspan.semconv.attributes import QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY
 
 if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex
@@ -204,7 +204,8 @@ class Pipeline:
 
     def _decide(self, due: Due, log_ns: int, wall_ns: int) -> None:
         calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
-        success = self._success(calibrated) if self.rules.read_circuits else {}
+        document = self.calibrations.document
+        success = success_probabilities(calibrated, self.log.read_part, document) if self.rules.read_circuits else {}
         traces = describe(due, calibrated, success)
         relief = self.valve.factor
         decisions = self.rules.decide(traces, self.traces.position, wall_ns, log_ns=log_ns, relief=relief)
@@ -225,18 +226,6 @@ class Pipeline:
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
         self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
         self.metrics.decided(decisions)
-
-    def _success(self, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], float]:
-        """The estimated success probability of each span whose circuit is known, for rules that ask for it."""
-        found = {}
-        for item in calibrated:
-            usage = read_usage(self.log.read_part(item.position, item.offset, item.length))
-            if usage is not None and item.match.snapshot is not None:
-                document = self.calibrations.document(item.match.snapshot.version)
-                value = circuit_attributes(document, usage).get(QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY)
-                if isinstance(value, float):
-                    found[item.position, item.offset] = value
-        return found
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
         for key, decision in zip(keys, decisions, strict=True):

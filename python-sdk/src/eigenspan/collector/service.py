@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -217,7 +218,18 @@ class Collector:
     def _turn(self) -> None:
         interval_s = self.settings.service.tick_interval
         while not self._stopping.wait(interval_s):
+            before_s = time.perf_counter()
             self.turn()
+            self._relieve((time.perf_counter() - before_s) / interval_s)
+
+    def _relieve(self, busy: float) -> None:
+        """Let the stress valve know how the last turn went, and say where it moved."""
+        valve, step = self.pipeline.valve, self.pipeline.valve.step
+        valve.turn(self.log.size_bytes / self.settings.service.log.max_bytes, busy)
+        if valve.step and not step:
+            _logger.warning("under stress: baseline sampling shares are lowered; errors are kept as before")
+        elif step and not valve.step:
+            _logger.warning("the stress is over: sampling shares are as configured")
 
     def turn(self) -> None:
         """One turn of the pipeline, and a word to the exporters."""
