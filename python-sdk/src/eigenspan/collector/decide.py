@@ -36,6 +36,7 @@ STATE = "sampling."
 """What the names of all that `Rules.save` gives begin with."""
 SUCCESS = "success_probability"
 TYPICAL = "typical_duration_s"
+TYPICAL_PER = (pl.col("service"), pl.col("root"))
 _SECOND = 1_000_000_000
 
 
@@ -105,9 +106,16 @@ class Rules:
     def __init__(self, rules: Sequence[Rule], typical: Typical | None = None) -> None:
         self.rules = tuple(rules)
         used = {name for rule in self.rules for part in (rule.condition, *rule.per) for name in part.meta.root_names()}
+        used |= (
+            {name for part in (typical.per if typical else TYPICAL_PER) for name in part.meta.root_names()}
+            if TYPICAL in used
+            else set()
+        )
+        self.columns = frozenset(used)
+        """The columns that conditions and keys name."""
         self.read_circuits = SUCCESS in used  # else only kept traces' circuits need to be read
         self.read_calibration = self.read_circuits or not used.isdisjoint(CALIBRATION_COLUMNS)
-        self._typical = (typical or Typical((pl.col("service"), pl.col("root")))) if TYPICAL in used else None
+        self._typical = (typical or Typical(TYPICAL_PER)) if TYPICAL in used else None
         self.failed: Counter[str] = Counter()  # by rule: traces on which its condition could not be evaluated
         self.counts: Counter[str] = Counter()
 

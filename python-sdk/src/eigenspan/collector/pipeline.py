@@ -225,7 +225,7 @@ class Pipeline:
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
         self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
-        self.metrics.decided(decisions)
+        self.metrics.decided(decisions, traces, due.keys)
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
         for key, decision in zip(keys, decisions, strict=True):
@@ -261,13 +261,14 @@ class Pipeline:
                 items=turn.items,
                 exporters=self.exporters,
                 now_ns=wall_ns,
-                stages={"metrics": self.metrics.save()} | self.rules.save(),
+                stages=self.metrics.save() | self.rules.save(),
             )
         except sqlite3.Error as error:
             self.receiver.admit(
                 Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0)
             )
             raise Unavailable(f"the state cannot be written: {error}", retry_after_s=5.0) from error
+        self.metrics.saved()
         self.rules.saved()
         self._handled = checkpoint.through
         self._turn = _Turn()

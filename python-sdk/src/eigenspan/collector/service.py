@@ -19,13 +19,14 @@ from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns
-from eigenspan.collector.decide import STATE
+from eigenspan.collector.decide import STATE as SAMPLING_STATE
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export import Destination, Worker
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
+from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
@@ -128,11 +129,11 @@ class Collector:
         decided = Decided()
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
-        if saved := self.state.saved("metrics"):
-            self.metrics.load(saved)
-        self.rules.load(self.state.saved_under(STATE))
+        self.metrics.load(self.state.saved_under(METRICS_STATE))
+        self.rules.load(self.state.saved_under(SAMPLING_STATE))
+        named = tuple(w for w in self.watch if w.column in self.rules.columns)
         self.traces = Traces(
-            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
+            named, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
         )
         self.receiver = self._receiver()
         self.workers = [

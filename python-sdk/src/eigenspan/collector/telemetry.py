@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
-from eigenspan.collector.measure import family
+from eigenspan.collector.prometheus import family
 
 if TYPE_CHECKING:
     from eigenspan.collector.service import Collector

@@ -27,7 +27,7 @@ class Typical:
     """A quantile of recent durations by key."""
 
     def __init__(self, per: Sequence[pl.Expr], quantile: float = 0.5, *, max_keys: int = 2000) -> None:
-        self._per, self._quantile = key_columns(per), quantile
+        self.per, self._per, self._quantile = tuple(per), key_columns(per), quantile
         self.table = Table("typical", {"counts": (np.float32, _BUCKETS)}, limit=max_keys, idle_s=3 * _FADE_S)
 
     def durations_s(self, traces: pl.DataFrame, now_s: float) -> pl.Series:
