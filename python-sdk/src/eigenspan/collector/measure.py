@@ -20,7 +20,7 @@ from eigenspan.collector.prometheus import expose, family
 from eigenspan.collector.seen import Seen, fingerprints
 
 Labels = tuple[str, ...]
-_OTHER = "other"
+OTHER = "other"
 _LABEL_LENGTH = 128
 STATE = "metrics."
 """What the names of all that `SpanMetrics.save` gives begin with."""
@@ -101,7 +101,7 @@ class Series:
         labels = tuple((value or "")[:_LABEL_LENGTH] for value in values)
         if labels not in known and len(known) >= self._limit:
             self.overflowed += 1
-            labels = (_OTHER,) * len(labels)
+            labels = (OTHER,) * len(labels)
         self.dirty.add(labels)
         return labels
 

@@ -29,6 +29,7 @@ from eigenspan.collector.log import Log
 from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
+from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
@@ -157,12 +158,23 @@ class Collector:
             self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint, self.clock.wall_ns()
         )
         self.telemetry = Telemetry(self)
+        self.push = self._push()
         self.ports: dict[str, int] = {}
         self._servers: list[Any] = []
         self._waits_for = ""
         self._malformed, self._said_ns = 0, -60_000_000_000
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._turn, name="eigenspan-pipeline", daemon=True)
+
+    def _push(self) -> Push | None:
+        telemetry = self.settings.extensions.telemetry
+        if telemetry is None or telemetry.push is None:
+            return None
+        exporters = {name: e for name, e in self.settings.exporters.items() if e.type in ("otlp", "otlphttp")}
+        destinations = {name: destination(name, exporter, self.store) for name, exporter in exporters.items()}
+        return Push(
+            self.metrics, destinations, interval_s=telemetry.push.interval, temporality=telemetry.push.temporality
+        )
 
     def _receiver(self) -> Receiver:
         otlp, keys = self.settings.receivers.otlp, self.settings.processors.redact.keys
@@ -205,6 +217,8 @@ class Collector:
         for worker in self.workers:
             worker.start()
         self._thread.start()
+        if self.push:
+            self.push.start()
         otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
         limit = otlp.max_request_bytes
         if grpc := otlp.protocols.grpc:
@@ -273,6 +287,8 @@ class Collector:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         self.turn()
+        if self.push:
+            await asyncio.to_thread(self.push.stop)
         for worker in self.workers:
             await asyncio.to_thread(worker.stop)
         self.close()

@@ -242,10 +242,22 @@ class Page(_Settings):
     endpoint: Endpoint = "127.0.0.1:8080"
 
 
+class Push(_Settings):
+    """Span metrics sent over OTLP to every exporter of type otlp or otlphttp, as exponential histograms."""
+
+    interval: Annotated[float, Meta(gt=0, description="Seconds between two requests.")] = 60.0
+    temporality: Annotated[
+        Literal["cumulative", "delta"], Meta(description="Since the start, or what came in each interval.")
+    ] = "cumulative"
+
+
 class Telemetry(_Settings):
     """The collector's own metrics."""
 
     endpoint: Endpoint = "127.0.0.1:8888"
+    push: Annotated[
+        Push | None, Meta(description="Also send them on over OTLP; null: they are only there to be fetched.")
+    ] = None
 
 
 class Health(_Settings):
