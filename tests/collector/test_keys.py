@@ -129,10 +129,10 @@ def test_a_full_log_closes_the_valve_by_degrees_before_anything_is_refused():
 def test_turns_that_fall_behind_close_the_valve_and_it_opens_again():
     valve = Valve()
     for _ in range(24):
-        valve.turn(0.0, 1.5)
+        valve.turn(0.0, 5.0)
     assert valve.factor == 1 / 8
     for _ in range(10):
-        valve.turn(0.0, 0.7)
+        valve.turn(0.0, 3.0)
     assert valve.factor == 1 / 8
     for _ in range(24):
         valve.turn(0.0, 0.1)

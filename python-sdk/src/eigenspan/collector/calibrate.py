@@ -110,7 +110,6 @@ def describe(
     lengths = np.bincount(due.spans["trace"].to_numpy(), due.spans["length"].to_numpy(), minlength=len(due.keys))
     return due.traces.with_columns(
         pl.Series("bytes", lengths.astype(np.int64)),
-        pl.lit(value=False).alias("late"),
         *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
     )
 

@@ -71,7 +71,7 @@ def trace_schema(watch: Watch) -> Schema:
     """The columns that a rule may use, with their types."""
     own: Schema = {
         "spans": pl.Int64(), "errors": pl.Int64(), "oks": pl.Int64(), "bytes": pl.Int64(), "duration_s": pl.Float64(),
-        TYPICAL: pl.Float64(), "complete": pl.Boolean(), "early": pl.Boolean(), "late": pl.Boolean(),
+        TYPICAL: pl.Float64(), "complete": pl.Boolean(), "early": pl.Boolean(),
         "root": pl.String(), "trace_state": pl.String(), SUCCESS: pl.Float64(),
     }  # fmt: skip
     types = schema_of(watch)

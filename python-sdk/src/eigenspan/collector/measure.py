@@ -74,11 +74,13 @@ class Series:
 
     def count(self, spans: pl.DataFrame) -> None:
         """Add the spans that count."""
-        if self.instrument.where is not None:
-            spans = spans.filter(self.instrument.where)
-        if spans.is_empty():
+        where = self.instrument.where
+        counting = spans.select(where).to_series() if where is not None else None
+        if counting is not None and not counting.any():
             return
         frame, by = spans.select(self._columns), self._by
+        if counting is not None:
+            frame = frame.filter(counting)
         if self.instrument.kind == "histogram":
             values = frame["value"].to_numpy()
             found = frame.with_columns(pl.Series("cell", cells(values, self._bounds)))

@@ -19,7 +19,7 @@ from eigenspan.collector.columns import Ints
 from eigenspan.collector.keys import Table, group, key_columns
 
 EMA_S = 10.0
-"""Time constant of the moving average. Three of them after a step of the traffic it is within 5 % of it."""
+"""Time constant of the moving average. Three of them after a step of the traffic, 5 % of the step is left."""
 WINDOW_S = 30
 """Length of the window, in bins of a second."""
 _YOUNG_S = 1.0  # a younger key counts as this old: its first traces came over no less

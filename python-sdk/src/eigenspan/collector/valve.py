@@ -8,7 +8,7 @@ depends on the trace id alone and the weights stay right.
 from __future__ import annotations
 
 _LOG_FROM, _LOG_TO = 0.7, 0.95  # the log's fill between which the factor falls to its lowest
-_BUSY_OVER, _BUSY_UNDER = 1.0, 0.5  # turns longer than the interval between them: behind; half of it: room again
+_BUSY_OVER, _BUSY_UNDER = 4.0, 2.0  # intervals that a turn takes: behind; there is room again
 _STEPS = 6
 _TURNS = 8  # so many turns on one side move it by a step
 
