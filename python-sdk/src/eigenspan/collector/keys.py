@@ -124,24 +124,22 @@ class Table:
         return msgspec.msgpack.encode((self._keys[row], [array[row].tobytes() for array in self._arrays.values()]))
 
     def load(self, saved: Mapping[str, bytes]) -> None:
-        """Take up rows that `save` gave, whatever their limit was; rows of another shape are left out."""
+        """Take up rows that `save` gave; rows of another shape and rows past the limit are left out."""
+        sizes = [np.dtype(dtype).itemsize * width for dtype, width in self._columns.values()]
         for name, value in saved.items():
             prefix, _, number = name.rpartition("/")
-            if prefix != self.name or not number.isdigit():
-                continue
-            key, parts = msgspec.msgpack.decode(value, type=tuple[Key | None, list[bytes]])
-            sizes = [np.dtype(dtype).itemsize * width for dtype, width in self._columns.values()]
-            if int(number) > self._limit or [len(part) for part in parts] != sizes or (key is None and number != "0"):
+            if prefix != self.name or not number.isdigit() or int(number) > self._limit:
                 continue
             row = int(number)
+            key, parts = msgspec.msgpack.decode(value, type=tuple[Key | None, list[bytes]])
+            if [len(part) for part in parts] != sizes or (key is None and row):
+                continue
             while row >= len(self["born_s"]):
                 self._grow()
-            self._free += range(len(self._keys), row)
             self._keys += [None] * (row + 1 - len(self._keys))
-            if row:
-                if row in self._free:
-                    self._free.remove(row)
-                self._put(row, key)  # type: ignore[arg-type]
+            if key is not None:
+                self._put(row, key)
             for (column, (dtype, width)), part in zip(self._columns.items(), parts, strict=True):
                 values = np.frombuffer(part, dtype=dtype)
                 self._arrays[column][row] = values if width > 1 else values[0]
+        self._free = [row for row in range(1, len(self._keys)) if self._keys[row] is None]
