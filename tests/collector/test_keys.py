@@ -83,6 +83,7 @@ def test_keys_are_short_texts():
     assert keys == [("x" * TEXT_LENGTH, "false"), (None, "true")]
     assert number.tolist() == [0, 1, 0]
     assert group(traces, [])[0] == [()]
+    assert group(traces, key_columns([pl.col("s").cast(pl.Int64), pl.col("n")]))[0] == [("?", "1"), ("?", "2")]
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9])

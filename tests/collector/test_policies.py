@@ -128,6 +128,7 @@ def test_stress_lowers_baselines_and_nothing_else(tmp_path):
     frame = pl.DataFrame([blank | {"trace_lo": HIGH} | row for row in rows], schema=schema | {"trace_lo": pl.UInt64()}, orient="row")  # fmt: skip
     slow, base, error = rules.decide(frame, 1, 1, relief=0.25)
     assert (slow.threshold, threshold.encode(base.threshold), threshold.encode(error.threshold)) == (0, "e", "8")
+    assert error.reason == "every trace"
     assert (slow.reason, base.reason) == ("duration_s > 5", "every trace; under stress, 0.25 of its share")
 
 

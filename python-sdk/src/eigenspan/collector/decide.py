@@ -12,7 +12,7 @@ trace that the first of them kept: it would have been kept at any R from the low
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -26,7 +26,7 @@ from eigenspan.collector.decided import Decision
 from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.expressions import Schema, compile_expression
 from eigenspan.collector.spans import Watch, schema_of
-from eigenspan.collector.strata import AtLeast, Cap, Floats, Strata, Target, Thresholds
+from eigenspan.collector.strata import AtLeast, Cap, Floats, Strata, Target, Thresholds, thresholds_of
 from eigenspan.collector.typical import Typical
 
 _MASK = np.uint64(threshold.SPACE - 1)
@@ -105,17 +105,12 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule], typical: Typical | None = None) -> None:
         self.rules = tuple(rules)
-        used = {name for rule in self.rules for part in (rule.condition, *rule.per) for name in part.meta.root_names()}
-        used |= (
-            {name for part in (typical.per if typical else TYPICAL_PER) for name in part.meta.root_names()}
-            if TYPICAL in used
-            else set()
-        )
-        self.columns = frozenset(used)
+        used = _names(part for rule in self.rules for part in (rule.condition, *rule.per))
+        self._typical = (typical or Typical(TYPICAL_PER)) if TYPICAL in used else None
+        self.columns = used | _names(self._typical.per if self._typical else ())
         """The columns that conditions and keys name."""
         self.read_circuits = SUCCESS in used  # else only kept traces' circuits need to be read
         self.read_calibration = self.read_circuits or not used.isdisjoint(CALIBRATION_COLUMNS)
-        self._typical = (typical or Typical(TYPICAL_PER)) if TYPICAL in used else None
         self.failed: Counter[str] = Counter()  # by rule: traces on which its condition could not be evaluated
         self.counts: Counter[str] = Counter()
 
@@ -138,14 +133,20 @@ class Rules:
         keep = randomness >= thresholds
         wrong = incoming > randomness  # it should not have come: what it stands for is not known
         self.counts["inconsistent_thresholds"] += int(wrong.sum())
-        reasons = {rule: self._reason(rule, relief) for rule in set(at.tolist())}
+        reasons = {(rule, factor): self._reason(rule, factor) for rule in set(at.tolist()) for factor in (1.0, relief)}
         names = [rule.name for rule in self.rules] + [NO_RULE]
         out = []
-        for i, (rule, t, kept, early, complete) in enumerate(
-            zip(at.tolist(), thresholds.tolist(), keep.tolist(), traces["early"].to_list(), traces["complete"].to_list(),
-                strict=True)
-        ):  # fmt: skip
-            reason = reasons[rule]
+        rows = zip(
+            at.tolist(),
+            reliefs.tolist(),
+            thresholds.tolist(),
+            keep.tolist(),
+            traces["early"],
+            traces["complete"],
+            strict=True,
+        )
+        for i, (rule, factor, t, kept, early, complete) in enumerate(rows):
+            reason = reasons[rule, factor]
             if certain[i]:
                 reason += "; one of the first of its key"
             if early:
@@ -189,10 +190,7 @@ class Rules:
             chosen = rule.strata.choose(traces[rows], now_s, relief)
             own, certain = chosen.thresholds, chosen.certain
         else:
-            shares = (rule.share or 0.0) * relief
-            own = np.full(len(rows), _NEVER)
-            for share in np.unique(shares[shares > 0]).tolist():
-                own[shares == share] = threshold.threshold_of(share)
+            own = thresholds_of((rule.share or 0.0) * relief)
         if rule.cap:
             sizes = np.ones(len(rows)) if rule.cap.unit == "traces" else traces[rule.cap.unit].to_numpy()[rows]
             candidates = np.flatnonzero((randomness[rows] >= own) & ~certain)
@@ -261,6 +259,10 @@ class Rules:
                 rule.cap.load(caps[rule.name])
         if self._typical:
             self._typical.table.load(saved)
+
+
+def _names(parts: Iterable[pl.Expr]) -> frozenset[str]:
+    return frozenset(name for part in parts for name in part.meta.root_names())
 
 
 def _stated(traces: pl.DataFrame) -> tuple[Thresholds, Thresholds]:

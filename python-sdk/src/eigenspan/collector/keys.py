@@ -30,11 +30,29 @@ def group(traces: pl.DataFrame, columns: Sequence[pl.Expr]) -> tuple[list[Key], 
     """The distinct keys of some traces, and for each trace the number of its own."""
     if not columns:
         return [()], np.zeros(len(traces), dtype=np.int64)
-    frame = traces.select(pl.int_range(pl.len()).alias("row"), *columns)
+    row = pl.int_range(pl.len()).alias("row")
+    try:
+        frame = traces.select(row, *columns)
+    except pl.exceptions.PolarsError:  # a cast, say, fails on one of them: that part of the key is unknown for all
+        frame = traces.select(
+            row,
+            *(
+                column if _can_be_read(traces, column) else pl.lit("?").alias(column.meta.output_name())
+                for column in columns
+            ),
+        )
     found = frame.group_by(frame.columns[1:], maintain_order=True).agg("row")
     number = np.empty(len(traces), dtype=np.int64)
     number[found["row"].explode().to_numpy()] = np.repeat(np.arange(len(found)), found["row"].list.len().to_numpy())
     return list(found.drop("row").iter_rows()), number
+
+
+def _can_be_read(traces: pl.DataFrame, column: pl.Expr) -> bool:
+    try:
+        traces.select(column)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 class Table:

@@ -91,7 +91,7 @@ class Strata:
             shares = np.minimum(1.0, self._target.per_s / self._rates(rows, counts, now_s))
         certain = self._certain(rows, number, counts, now_s)
         self.table["seen_s"][rows] = now_s
-        return Chosen(np.where(certain, np.uint64(0), _thresholds(shares[number] * relief)), certain)
+        return Chosen(np.where(certain, np.uint64(0), thresholds_of(shares[number] * relief)), certain)
 
     def _rates(self, rows: Ints, counts: Ints, now_s: float) -> Floats:
         """Traces a second of each key, those that came now included. Several keys may share row 0."""
@@ -162,7 +162,7 @@ class Cap:
         self._left, self._filled_s = min(saved[0], self._burst), saved[1]
 
 
-def _thresholds(shares: Floats) -> Thresholds:
+def thresholds_of(shares: Floats) -> Thresholds:
     """The threshold of each share; SPACE where it is 0."""
     distinct, inverse = np.unique(shares, return_inverse=True)
     found = [threshold.threshold_of(share) if share > 0 else threshold.SPACE for share in distinct.tolist()]
