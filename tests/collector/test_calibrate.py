@@ -128,8 +128,7 @@ def test_instants_at_the_ends_of_their_range_are_whole_nanoseconds(text):
 def test_rules_see_the_worst_of_a_traces_spans():
     quantum = frame({"end_ns": EPOCH + 10 * SECOND}, {"end_ns": EPOCH + DAY + SECOND}, {"trace": 1, "backend": "other"})
     traces = pl.DataFrame({"root": ["a", "b", "c"]})
-    spans = pl.DataFrame({"trace": [0, 0, 2], "length": [10, 5, 7]})
-    due = Due(None, None, [1, 2, 3], traces, spans, quantum)
+    due = Due(None, [1, 2, 3], traces, quantum)
     first, second, *_ = calibrated = calibrate(quantum, INDEX)
     success = {(first.position, first.offset): 0.75, (second.position, second.offset): 0.75}
     described = describe(due, calibrated, success)
@@ -141,4 +140,3 @@ def test_rules_see_the_worst_of_a_traces_spans():
     ]
     assert described.select(CALIBRATION_COLUMNS).dtypes == [pl.Float64()] * 6
     assert described["success_probability"].to_list()[0] == 0.75
-    assert described["bytes"].to_list() == [15, 0, 7]

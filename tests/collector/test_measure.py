@@ -47,7 +47,7 @@ def random_rows(rng: random.Random, count: int) -> list[dict]:
         }  # fmt: skip
         if stage == "execute":
             row |= {
-                "queue_s": rng.choice([None, 0.0, 5.0, 5.5, 1e5]), "shots": rng.choice([None, 100]), "depth": rng.choice([None, 20]),
+                "queue_s": rng.choice([None, 0.0, 5.0, 5.5, 1e5]), "shots": rng.choice([None, 100]), "circuit_depth": rng.choice([None, 20]),
                 "cost": rng.choice([None, 0.5]), "currency": "USD", "retries": rng.choice([None, 0, 2]),
                 "execution_s": rng.choice([None, 2.0]),
             }  # fmt: skip

@@ -22,6 +22,7 @@ _COMMANDS = {
     "schema": "schema",
     "validate": "validate",
     "doctor": "doctor",
+    "outbox": "outbox",
 }
 
 

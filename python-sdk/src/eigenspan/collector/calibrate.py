@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from eigenspan.collector.traces import Due
@@ -107,9 +106,7 @@ def describe(
             worst = min if name in _LOWEST else max
             if value is not None:
                 columns[name][item.trace] = value if held is None else worst(held, value)
-    lengths = np.bincount(due.spans["trace"].to_numpy(), due.spans["length"].to_numpy(), minlength=len(due.keys))
     return due.traces.with_columns(
-        pl.Series("bytes", lengths.astype(np.int64)),
         *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
     )
 

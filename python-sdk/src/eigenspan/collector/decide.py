@@ -28,6 +28,7 @@ from eigenspan.collector.expressions import Schema, compile_expression
 from eigenspan.collector.spans import Watch, schema_of
 from eigenspan.collector.strata import AtLeast, Cap, Floats, Strata, Target, Thresholds, thresholds_of
 from eigenspan.collector.typical import Typical
+from eigenspan.collector.watch import SPAN_ONLY
 
 _MASK = np.uint64(threshold.SPACE - 1)
 _NEVER = np.uint64(threshold.SPACE)
@@ -75,7 +76,11 @@ def trace_schema(watch: Watch) -> Schema:
         "root": pl.String(), "trace_state": pl.String(), SUCCESS: pl.Float64(),
     }  # fmt: skip
     types = schema_of(watch)
-    watched = {w.column: pl.Float64() if w.type in ("int", "double") else types[w.column] for w in watch}
+    watched = {
+        w.column: pl.Float64() if w.type in ("int", "double") else types[w.column]
+        for w in watch
+        if w.column not in SPAN_ONLY
+    }
     return own | dict.fromkeys(CALIBRATION_COLUMNS, pl.Float64()) | watched
 
 

@@ -130,8 +130,8 @@ INSTRUMENTS = (
     Instrument(
         m.QUANTUM_CIRCUIT_EXECUTED_DEPTH,
         {q.QUANTUM_PROVIDER_NAME: pl.col("provider")},
-        pl.col("depth").is_not_null() & _OF_THE_JOB,
-        pl.col("depth").cast(pl.Float64),
+        pl.col("circuit_depth").is_not_null() & _OF_THE_JOB,
+        pl.col("circuit_depth").cast(pl.Float64),
         (FieldName("quantum_circuit_depth", _PROVIDER, (1, 5, 10, 20, 50, 100, 200, 500)),),
     ),
     Instrument(

@@ -25,7 +25,7 @@ _LABEL_LENGTH = 128
 STATE = "metrics."
 """What the names of all that `SpanMetrics.save` gives begin with."""
 _NS = 1e9
-_MARKS = ("stage", "operation", "provider", "backend", "queue_s", "cost", "shots", "retries", "depth", "gates", "fallback",
+_MARKS = ("stage", "operation", "provider", "backend", "queue_s", "cost", "shots", "retries", "circuit_depth", "gates", "fallback",
           "degraded", "validated", "fidelity")  # fmt: skip
 """A span without any of these counts for the span metrics only."""
 

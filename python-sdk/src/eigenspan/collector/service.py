@@ -9,18 +9,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from eigenspan.calibration.importers import shipped
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
-from eigenspan.collector.commit import Committed, Committer, Logged, columns
+from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
+from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import STATE as SAMPLING_STATE
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export import Destination, Worker
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
@@ -28,18 +32,21 @@ from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
-from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
+from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
 from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
+from eigenspan.collector.regret import Regret
 from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import Engine, engine
 from eigenspan.collector.settings import Exporter, ListenerTls, Settings
-from eigenspan.collector.spans import Signal
+from eigenspan.collector.spans import Payload, Signal
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
+from eigenspan.collector.watch import CONTRACT
+from eigenspan.schema.registry import registry
 from eigenspan.store.traces import TraceStore
 
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
@@ -127,15 +134,18 @@ class Collector:
         checkpoint = self.state.checkpoint()
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
-        decided = Decided()
+        decided = Decided(DroppedTraces(data / "dropped"))
+        regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
         self.metrics.load(self.state.saved_under(METRICS_STATE))
         self.rules.load(self.state.saved_under(SAMPLING_STATE))
-        named = tuple(w for w in self.watch if w.column in self.rules.columns)
+        named = tuple(w for w in self.watch if w.column in self.rules.columns | {"backend", *CONTRACT.values()})
         self.traces = Traces(
-            named, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
-        )
+            named, decided, settle_s=sampling.settle, idle_s=sampling.idle, job_ttl_s=sampling.job_ttl,
+            max_traces=sampling.max_traces, max_spans=sampling.max_spans,
+        )  # fmt: skip
+        self.traces.jobs.load(self.state.ended_jobs())
         self.receiver = self._receiver()
         self.workers = [
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
@@ -146,16 +156,30 @@ class Collector:
         exporters: dict[Signal, list[str]] = {
             s: [w.name for w in self.workers if s in w.signals] for s in ("traces", "metrics", "logs")
         }
+        conventions = settings.processors.conventions
+        schema = registry().version if conventions.normalise else ""
+        self.compliance = Compliance(CONTRACT)
         self.pipeline = Pipeline(
-            receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided, rules=self.rules,
+            receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided,
+            regret=regret,
+            reread=self._reread, rules=self.rules,
             calibrations=Calibrations(self.calibrations.index, self.calibrations.document), metrics=self.metrics,
+            compliance=self.compliance,
+            conventions=Conventions(schema, conventions.normalise, conventions.keep_original),
             exporters=exporters,  # type: ignore[arg-type]
-            limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
+            limits=Limits(
+                settings.service.log.max_bytes,
+                int(sampling.window * 1e9),
+                int(settings.service.log.keep_for * 1e9),
+                settings.service.log.keep_bytes,
+            ),
         )  # fmt: skip
         while self.log.found:
             self.receiver.remember(*self.log.found.popleft())
         self.pipeline.replay(
-            self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint, self.clock.wall_ns()
+            self._replayed(min(checkpoint.replay_from, regret.through + 1) if checkpoint else 0),
+            checkpoint,
+            self.clock.wall_ns(),
         )
         self.telemetry = Telemetry(self)
         self.push = self._push()
@@ -202,9 +226,18 @@ class Collector:
     def _replayed(self, position: int) -> Iterator[Committed]:
         records = self.log.replay(position)
         while group := list(islice(records, _REPLAY_GROUP)):
-            logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
+            logged = [Logged.of(r) for r in group]
             self.clock.not_before(logged[-1].log_ns)
             yield columns(logged, self.engine, self.watch)
+
+    def _reread(self, tenant: str, positions: Sequence[int]) -> pl.DataFrame:
+        """The committed spans of payloads that were dropped, as far as the log still holds them."""
+        logged = []
+        for position in positions:
+            with contextlib.suppress(KeyError):
+                payload = Payload("traces", self.log.read(position), 0, tenant)
+                logged.append(Logged(position, payload, self.clock.log_ns(), b""))
+        return spans_of(logged, self.engine, self.watch)
 
     async def start(self) -> None:
         """Open the ports and begin; OSError where one is taken or a certificate cannot be used."""

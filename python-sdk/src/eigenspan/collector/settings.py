@@ -182,6 +182,12 @@ class SamplingProcessor(_Settings):
     max_traces: Annotated[int, Meta(ge=1, description="Undecided traces held; past it the longest idle go early.")] = (
         1_000_000
     )
+    job_ttl: Annotated[
+        float, Meta(ge=0, description="Seconds that a trace waits for the end of a job that it submitted, at the most.")
+    ] = 259_200.0
+    max_spans: Annotated[
+        int, Meta(ge=1, description="A trace with more spans is decided at once and marked; the rest of it follows.")
+    ] = 1_000_000
     window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = (
         86400.0
     )
@@ -201,12 +207,22 @@ class CalibrationProcessor(_Settings):
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
 
 
+class ConventionsProcessor(_Settings):
+    """Names of older schema versions and of vendors on kept spans."""
+
+    normalise: Annotated[
+        bool, Meta(description="Bring them to the registry's names; false: leave them as they came.")
+    ] = True
+    keep_original: Annotated[bool, Meta(description="Leave the old name beside the new one.")] = False
+
+
 class Processors(_Settings):
     """What happens on the way."""
 
     redact: RedactProcessor = msgspec.field(default_factory=RedactProcessor)
     sampling: SamplingProcessor = msgspec.field(default_factory=SamplingProcessor)
     calibration: CalibrationProcessor = msgspec.field(default_factory=CalibrationProcessor)
+    conventions: ConventionsProcessor = msgspec.field(default_factory=ConventionsProcessor)
 
 
 class Tls(_Settings):
@@ -279,6 +295,16 @@ class LogSettings(_Settings):
 
     segment_bytes: Annotated[int, Meta(ge=4096, description="A segment file is sealed past this size.")] = 64 << 20
     max_bytes: Annotated[int, Meta(ge=1 << 20, description="Past this size clients are told to come back.")] = 8 << 30
+    keep_for: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds for which dropped traces stay, so that a late error, or `traces recall`, brings them back.",
+        ),
+    ] = 3600.0
+    keep_bytes: Annotated[
+        int, Meta(ge=0, description="Bytes that the log may have on their account; the oldest go first.")
+    ] = 2 << 30
 
 
 class Service(_Settings):
