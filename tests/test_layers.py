@@ -16,7 +16,8 @@ PACKAGE = ROOT / "python-sdk" / "src" / "eigenspan"
 COLLECTOR = PACKAGE / "collector"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = ["scan", "scan_python", "splice_python", "wire", "columns", "spans", "classify", "traces", "decide", "decided", "calibrate",
-        "circuit", "measure", "enrich", "threshold", "segment", "watch"]  # fmt: skip
+        "circuit", "measure", "enrich", "threshold", "segment", "watch",
+        "keys", "strata", "typical", "valve", "expressions", "histogram", "seen", "instruments", "prometheus"]  # fmt: skip
 """Stages and nouns without I/O: `now` is an argument."""
 IMPURE = {
     "asyncio", "socket", "sqlite3", "time", "threading", "multiprocessing", "concurrent", "subprocess", "os", "io", "pathlib",

@@ -129,7 +129,14 @@ def test_rules_see_the_worst_of_a_traces_spans():
     quantum = frame({"end_ns": EPOCH + 10 * SECOND}, {"end_ns": EPOCH + DAY + SECOND}, {"trace": 1, "backend": "other"})
     traces = pl.DataFrame({"root": ["a", "b", "c"]})
     due = Due(None, [1, 2, 3], traces, quantum)
-    described = describe(due, calibrate(quantum, INDEX))
+    first, second, *_ = calibrated = calibrate(quantum, INDEX)
+    success = {(first.position, first.offset): 0.75, (second.position, second.offset): 0.75}
+    described = describe(due, calibrated, success)
     assert described["root"].to_list() == ["a", "b", "c"]
-    assert described.select(CALIBRATION_COLUMNS).rows() == [(10.0, 0.02, 0.5), (None,) * 3, (None,) * 3]
-    assert described.select(CALIBRATION_COLUMNS).dtypes == [pl.Float64()] * 3
+    assert described.select(CALIBRATION_COLUMNS).rows() == [
+        (10.0, None, 0.02, 0.5, None, None),
+        (None,) * 6,
+        (None,) * 6,
+    ]
+    assert described.select(CALIBRATION_COLUMNS).dtypes == [pl.Float64()] * 6
+    assert described["success_probability"].to_list()[0] == 0.75

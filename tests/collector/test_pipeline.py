@@ -73,8 +73,7 @@ class Way:
         self.door, self.metrics, self.decided = Door(self.log), SpanMetrics(), Decided()
         checkpoint = self.state.checkpoint()
         self.decided.load(self.state.kept(), self.state.dropped())
-        if saved := self.state.saved("metrics"):
-            self.metrics.load(saved)
+        self.metrics.load(self.state.saved_under("metrics."))
         self.traces = Traces(WATCH, self.decided, settle_s=1, idle_s=3)
         schema = trace_schema(WATCH)
         rules = Rules([compile_rule("errors", "errors > 0", 1, schema), compile_rule("rest", "", keep, schema)])

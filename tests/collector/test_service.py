@@ -18,9 +18,8 @@ from eigenspan.collector.config import load
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
-from eigenspan.collector.service import ALL_SIGNALS, TRACES, Collector, DataDirectory, compile_rules, destination
+from eigenspan.collector.service import ALL_SIGNALS, TRACES, Collector, DataDirectory, destination
 from eigenspan.collector.settings import Exporter, Tls
-from eigenspan.collector.watch import compile_watch
 from tests.collector.building import payload, request
 from tests.e2e.harness import overrides, running
 
@@ -121,9 +120,8 @@ def test_an_exporter_without_an_endpoint_is_refused():
      ("{name: a, keep: 101%}", "101%")],
 )  # fmt: skip
 def test_a_wrong_rule_is_named(rule, words):
-    settings = load(None, overrides=[f"processors.sampling.rules=[{rule}]"])
     with pytest.raises(ConfigError, match=words):
-        compile_rules(settings, compile_watch())
+        load(None, overrides=[f"processors.sampling.rules=[{rule}]"])
 
 
 def command(*arguments: str, **more) -> subprocess.Popen:

@@ -17,6 +17,7 @@ _COMMANDS = {
     "collect": "collect",
     "config": "config",
     "calibration": "calibration",
+    "sampling": "sampling",
     "traces": "traces",
     "schema": "schema",
     "validate": "validate",

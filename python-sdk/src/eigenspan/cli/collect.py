@@ -86,12 +86,8 @@ async def _reloaded(
     collector: Collector, settings: Settings, read_settings: Callable[[], Settings]
 ) -> tuple[Collector, Settings]:
     """The collector under the settings as they are now. It takes the log up where the one before left it."""
-    from eigenspan.collector.service import compile_rules
-    from eigenspan.collector.watch import compile_watch
-
     try:
         wanted = read_settings()
-        compile_rules(wanted, compile_watch(wanted.processors.sampling.watch))
     except EigenspanError as error:
         _logger.error("the settings are not reloaded, and nothing has changed: %s", error)
         return collector, settings

@@ -7,6 +7,7 @@ says nothing about when the job ran, so it then gets no calibration).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -79,23 +80,37 @@ def instant_ns(text: str | None) -> int | None:
     return int(whole.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
-def describe(due: Due, calibrated: list[Calibrated]) -> pl.DataFrame:
-    """The due traces with the calibration columns that rules may use: age and medians, the worst of the trace's spans."""
+def describe(
+    due: Due, calibrated: list[Calibrated], success: Mapping[tuple[int, int], float] | None = None
+) -> pl.DataFrame:
+    """The due traces with what rules may use beside what `Traces` holds.
+
+    Calibration age and medians are the worst of the trace's spans (the longest age, the largest error, the shortest
+    time), and so is `success_probability`, from `success` by position and offset of the span.
+    """
     columns: dict[str, list[float | None]] = {name: [None] * len(due.keys) for name in CALIBRATION_COLUMNS}
+    columns[_SUCCESS] = [None] * len(due.keys)
     for item in calibrated:
-        summary = item.match.snapshot
-        if summary is None:
-            continue
-        values = {
-            "calibration_age_s": (item.executed_ns - summary.valid_from_ns) / 1e9,
-            "two_qubit_error": summary.two_qubit_error_median,
-            "readout_error": summary.readout_error_median,
-        }
+        values: dict[str, float | None] = {_SUCCESS: (success or {}).get((item.position, item.offset))}
+        if summary := item.match.snapshot:
+            values |= {
+                "calibration_age_s": (item.executed_ns - summary.valid_from_ns) / 1e9,
+                "one_qubit_error": summary.single_qubit_error_median,
+                "two_qubit_error": summary.two_qubit_error_median,
+                "readout_error": summary.readout_error_median,
+                "t1_s": summary.t1_median_s,
+                "t2_s": summary.t2_median_s,
+            }
         for name, value in values.items():
             held = columns[name][item.trace]
-            if value is not None and (held is None or value > held):
-                columns[name][item.trace] = value
-    return due.traces.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items())
+            worst = min if name in _LOWEST else max
+            if value is not None:
+                columns[name][item.trace] = value if held is None else worst(held, value)
+    return due.traces.with_columns(
+        *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
+    )
 
 
-CALIBRATION_COLUMNS = ("calibration_age_s", "two_qubit_error", "readout_error")
+CALIBRATION_COLUMNS = ("calibration_age_s", "one_qubit_error", "two_qubit_error", "readout_error", "t1_s", "t2_s")
+_SUCCESS = "success_probability"
+_LOWEST = {_SUCCESS, "t1_s", "t2_s"}

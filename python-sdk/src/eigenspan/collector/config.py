@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.errors import ConfigError, SettingError
+from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.settings import Exporter, Settings
 
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -78,6 +79,10 @@ def load(
         if exporter.type != "store" and not _ADDRESS.fullmatch(exporter.endpoint):
             wrong = f"endpoint {exporter.endpoint!r} is not HOST:PORT or a URL with both - at `$.exporters.{key}`"
             raise ConfigError(_explain(wrong, document, lines, name))
+    try:
+        compile_rules(settings.processors.sampling, sampling_watch(settings.processors.sampling))
+    except SettingError as error:
+        raise ConfigError(_explain(f"{error.problem} - at `$.{error.path}`", document, lines, name)) from error
     return settings
 
 

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from eigenspan.collector.decided import Decision
 from eigenspan.collector.enrich import Add
-from eigenspan.collector.measure import family
+from eigenspan.collector.prometheus import family
 from eigenspan.collector.threshold import adjusted_count
 from eigenspan.collector.wire import len_field
 from eigenspan.schema.findings import RANK, Finding

@@ -1,16 +1,21 @@
 """Decisions: which traces are kept, by which rule, and what they then stand for.
 
-A rule is a condition, an SQL boolean expression over a trace's columns, and a share to keep. The first rule whose
-condition holds decides. A share keeps by a consistent threshold (see `threshold`), so that every collector that sees
-the trace id under the same share agrees.
+A rule is a condition, an SQL boolean expression over a trace's columns, and how much of what it holds for is kept: a
+share, a target for each key, a few of each key for certain, under a cap. The first rule whose condition holds decides,
+unless it says that what it does not keep goes on to the next. All of it comes down to one threshold T for a trace (see
+`threshold`), so that every collector that sees the trace id under the same share agrees.
+
+T does not depend on the trace's randomness R, and where several rules were tried T is the lowest of theirs, also for a
+trace that the first of them kept: it would have been kept at any R from the lowest on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -19,29 +24,56 @@ from eigenspan.collector import threshold
 from eigenspan.collector.calibrate import CALIBRATION_COLUMNS
 from eigenspan.collector.decided import Decision
 from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.expressions import Schema, compile_expression
 from eigenspan.collector.spans import Watch, schema_of
+from eigenspan.collector.strata import AtLeast, Cap, Floats, Strata, Target, Thresholds, thresholds_of
+from eigenspan.collector.typical import Typical
 from eigenspan.collector.watch import SPAN_ONLY
 
 _MASK = np.uint64(threshold.SPACE - 1)
+_NEVER = np.uint64(threshold.SPACE)
 NO_RULE = "none"
+STATE = "sampling."
+"""What the names of all that `Rules.save` gives begin with."""
+SUCCESS = "success_probability"
+TYPICAL = "typical_duration_s"
+TYPICAL_PER = (pl.col("service"), pl.col("root"))
+_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule. `when` as written; `keep` in [0, 1]; `threshold` None where nothing is kept."""
+    """A compiled rule. `when` as written; `share` in [0, 1], None where a target gives it; `strata` None for a plain share.
+
+    `goes_on`: what it does not keep is tried by the next rules.
+    """
 
     name: str
     when: str
-    keep: float
     condition: pl.Expr
-    threshold: int | None
+    share: float | None
+    per: tuple[pl.Expr, ...] = ()
+    strata: Strata | None = None
+    cap: Cap | None = None
+    goes_on: bool = False
+
+    @property
+    def threshold(self) -> int | None:
+        """Of a plain share; None where nothing is kept, or where it follows the traffic."""
+        return threshold.threshold_of(self.share) if self.share else None
+
+    @property
+    def yields(self) -> bool:
+        """Whether it gives way under stress: it keeps part of its traces only."""
+        return self.share is None or self.share < 1
 
 
-def trace_schema(watch: Watch) -> dict[str, pl.DataType]:
+def trace_schema(watch: Watch) -> Schema:
     """The columns that a rule may use, with their types."""
-    own: dict[str, pl.DataType] = {
-        "spans": pl.Int64(), "errors": pl.Int64(), "duration_s": pl.Float64(), "complete": pl.Boolean(),
-        "early": pl.Boolean(), "root": pl.String(), "trace_state": pl.String(),
+    own: Schema = {
+        "spans": pl.Int64(), "errors": pl.Int64(), "oks": pl.Int64(), "bytes": pl.Int64(), "duration_s": pl.Float64(),
+        TYPICAL: pl.Float64(), "complete": pl.Boolean(), "early": pl.Boolean(),
+        "root": pl.String(), "trace_state": pl.String(), SUCCESS: pl.Float64(),
     }  # fmt: skip
     types = schema_of(watch)
     watched = {
@@ -52,56 +84,141 @@ def trace_schema(watch: Watch) -> dict[str, pl.DataType]:
     return own | dict.fromkeys(CALIBRATION_COLUMNS, pl.Float64()) | watched
 
 
-def compile_rule(name: str, when: str, keep: float, schema: dict[str, pl.DataType]) -> Rule:
+def compile_rule(
+    name: str, when: str, keep: float | None, schema: Schema, *, target: Target | None = None,
+    per: Sequence[pl.Expr] = (), at_least: AtLeast | None = None, cap: Cap | None = None, goes_on: bool = False,
+    max_keys: int = 10_000,
+) -> Rule:  # fmt: skip
     """Check a rule against the columns there are; ConfigError says what is wrong with it."""
     try:
-        condition = pl.sql_expr(when or "true")
-        type_ = pl.DataFrame(schema=schema).clear(1).select(condition.alias("_")).schema["_"]
-    except Exception as error:
-        raise ConfigError(
-            f"rule {name!r}: {when!r} is not an expression over a trace's columns: {str(error).splitlines()[0]}; "
-            f"the columns are {', '.join(sorted(schema))}"
-        ) from error
-    if type_ != pl.Boolean():
-        raise ConfigError(f"rule {name!r}: {when!r} gives {type_}, not true or false")
-    return Rule(name, when, keep, condition, threshold.threshold_of(keep) if keep > 0 else None)
+        condition = compile_expression(when or "true", schema, boolean=True)
+    except ConfigError as error:
+        raise ConfigError(f"rule {name!r}: {error}") from error
+    strata = None
+    if target or at_least:
+        limits = {"share": keep, "target": target, "at_least": at_least}
+        strata = Strata(f"rule.{name}", per, **limits, max_keys=max_keys)  # type: ignore[arg-type]
+    return Rule(name, when, condition, keep, tuple(per), strata, cap, goes_on)
+
+
+class _Saved(msgspec.Struct):
+    caps: dict[str, tuple[float, float]]
 
 
 class Rules:
-    """An ordered list of compiled rules."""
+    """An ordered list of compiled rules, and what they remember of the traffic."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], typical: Typical | None = None) -> None:
         self.rules = tuple(rules)
-        used = {name for rule in self.rules for name in rule.condition.meta.root_names()}
-        self.read_calibration = not used.isdisjoint(CALIBRATION_COLUMNS)  # else only kept traces need to be calibrated
+        used = _names(part for rule in self.rules for part in (rule.condition, *rule.per))
+        self._typical = (typical or Typical(TYPICAL_PER)) if TYPICAL in used else None
+        self.columns = used | _names(self._typical.per if self._typical else ())
+        """The columns that conditions and keys name."""
+        self.read_circuits = SUCCESS in used  # else only kept traces' circuits need to be read
+        self.read_calibration = self.read_circuits or not used.isdisjoint(CALIBRATION_COLUMNS)
         self.failed: Counter[str] = Counter()  # by rule: traces on which its condition could not be evaluated
+        self.counts: Counter[str] = Counter()
 
-    def decide(self, traces: pl.DataFrame, through: int, now_ns: int) -> list[Decision]:
-        """One decision for each row of `traces`. A trace that no rule matches is dropped under rule `none`."""
-        first = self._first_match(traces)
-        randomness = _randomness(traces)
+    def decide(
+        self, traces: pl.DataFrame, through: int, now_ns: int, *, log_ns: int = 0, relief: float = 1.0
+    ) -> list[Decision]:
+        """One decision for each row of `traces`. A trace that no rule matches is dropped under rule `none`.
+
+        `log_ns`: log time, by which rates are measured. `relief`: under stress, the factor for the shares of rules that
+        keep less than everything, on traces without an error.
+        """
+        if traces.is_empty():
+            return []
+        now_s = log_ns / _SECOND
+        if self._typical:
+            traces = traces.with_columns(self._typical.durations_s(traces, now_s))
+        incoming, randomness = _stated(traces)
+        reliefs = np.where(traces["errors"].to_numpy() > 0, 1.0, relief)
+        at, thresholds, certain = self._choose(traces, randomness, now_s, reliefs)
+        keep = randomness >= thresholds
+        wrong = incoming > randomness  # it should not have come: what it stands for is not known
+        self.counts["inconsistent_thresholds"] += int(wrong.sum())
+        reasons = {(rule, factor): self._reason(rule, factor) for rule in set(at.tolist()) for factor in (1.0, relief)}
+        names = [rule.name for rule in self.rules] + [NO_RULE]
         out = []
-        for index, r, early, complete in zip(
-            first.tolist(), randomness.tolist(), traces["early"].to_list(), traces["complete"].to_list(), strict=True
-        ):
-            if index < 0:
-                out.append(Decision(False, 0, NO_RULE, "no rule matched", complete, through, now_ns))
-                continue
-            rule = self.rules[index]
-            keep = rule.threshold is not None and r >= rule.threshold
-            reason = rule.when or "every trace"
+        rows = zip(
+            at.tolist(),
+            reliefs.tolist(),
+            thresholds.tolist(),
+            keep.tolist(),
+            traces["early"],
+            traces["complete"],
+            strict=True,
+        )
+        for i, (rule, factor, t, kept, early, complete) in enumerate(rows):
+            reason = reasons[rule, factor]
+            if certain[i]:
+                reason += "; one of the first of its key"
             if early:
                 reason += "; decided early: too many open traces"
-            out.append(Decision(keep, rule.threshold or 0, rule.name, reason, complete, through, now_ns))
+            weight = None if wrong[i] else (t if t < threshold.SPACE else 0)
+            out.append(Decision(kept, weight, names[rule], reason, complete, through, now_ns))
         return out
 
-    def _first_match(self, traces: pl.DataFrame) -> npt.NDArray[np.int64]:
-        first = np.full(len(traces), -1, dtype=np.int64)
-        for i in reversed(range(len(self.rules))):
-            first[self._matches(self.rules[i], traces)] = i
-        return first
+    def _choose(
+        self, traces: pl.DataFrame, randomness: Thresholds, now_s: float, reliefs: Floats
+    ) -> tuple[npt.NDArray[np.int64], Thresholds, npt.NDArray[np.bool_]]:
+        """For each trace the rule that names its decision (-1: none matched), its threshold, and whether it was certain.
 
-    def _matches(self, rule: Rule, traces: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        That is the first rule that keeps it, or for a dropped one the first that matched.
+        """
+        at = np.full(len(traces), -1, dtype=np.int64)
+        thresholds = np.full(len(traces), _NEVER)
+        undecided = np.ones(len(traces), dtype=bool)
+        certain = np.zeros(len(traces), dtype=bool)
+        for i, (rule, matches) in enumerate(zip(self.rules, self._matches(traces), strict=True)):
+            rows = np.flatnonzero(undecided & matches)
+            if not len(rows):
+                continue
+            own, sure = self._thresholds(rule, traces, rows, randomness, now_s, reliefs)
+            names = (at[rows] < 0) | ((randomness[rows] < thresholds[rows]) & (randomness[rows] >= own))
+            at[rows[names]] = i
+            certain[rows[names]] = sure[names]
+            thresholds[rows] = np.minimum(thresholds[rows], own)
+            if not rule.goes_on:
+                undecided[rows] = False
+        return at, thresholds, certain
+
+    def _thresholds(
+        self, rule: Rule, traces: pl.DataFrame, rows: npt.NDArray[np.int64], randomness: Thresholds, now_s: float,
+        reliefs: Floats,
+    ) -> tuple[Thresholds, npt.NDArray[np.bool_]]:  # fmt: skip
+        """The thresholds of the traces in `rows`, which came to `rule`, and whether `at_least` took them."""
+        relief = reliefs[rows] if rule.yields else np.ones(len(rows))
+        certain = np.zeros(len(rows), dtype=bool)
+        if rule.strata:
+            chosen = rule.strata.choose(traces[rows], now_s, relief)
+            own, certain = chosen.thresholds, chosen.certain
+        else:
+            own = thresholds_of((rule.share or 0.0) * relief)
+        if rule.cap:
+            sizes = np.ones(len(rows)) if rule.cap.unit == "traces" else traces[rule.cap.unit].to_numpy()[rows]
+            candidates = np.flatnonzero((randomness[rows] >= own) & ~certain)
+            cap = rule.cap.threshold(randomness[rows[candidates]], sizes[candidates].astype(np.float64), now_s)
+            own = np.where(certain, own, np.maximum(own, np.uint64(cap)))
+        return own, certain
+
+    def _reason(self, at: int, relief: float) -> str:
+        if at < 0:
+            return "no rule matched"
+        rule = self.rules[at]
+        stress = f"; under stress, {relief:g} of its share" if relief < 1 and rule.yields else ""
+        return (rule.when or "every trace") + stress
+
+    def _matches(self, traces: pl.DataFrame) -> list[npt.NDArray[np.bool_]]:
+        conditions = [rule.condition.fill_null(value=False).alias(str(i)) for i, rule in enumerate(self.rules)]
+        try:
+            found = traces.select(pl.int_range(pl.len()).alias("row"), *conditions)
+        except pl.exceptions.PolarsError:
+            return [self._matches_of(rule, traces) for rule in self.rules]
+        return [found[str(i)].to_numpy() for i in range(len(self.rules))]
+
+    def _matches_of(self, rule: Rule, traces: pl.DataFrame) -> npt.NDArray[np.bool_]:
         """Where a rule's condition holds; a trace on which it cannot be evaluated (a cast, say) is no match."""
         try:
             column = traces.select(rule.condition.fill_null(value=False)).to_series()
@@ -110,17 +227,59 @@ class Rules:
                 self.failed[rule.name] += len(traces)
                 return np.zeros(len(traces), dtype=bool)
             middle = len(traces) // 2
-            return np.concatenate((self._matches(rule, traces[:middle]), self._matches(rule, traces[middle:])))
+            return np.concatenate((self._matches_of(rule, traces[:middle]), self._matches_of(rule, traces[middle:])))
         return (column if len(column) == len(traces) else column.new_from_index(0, len(traces))).to_numpy()
 
+    def tables(self) -> dict[str, int]:
+        """How often a key found no room, by what holds the keys."""
+        found = [rule.strata.table for rule in self.rules if rule.strata]
+        found += [self._typical.table] if self._typical else []
+        return {table.name: table.overflowed for table in found}
 
-def _randomness(traces: pl.DataFrame) -> npt.NDArray[np.uint64]:
+    def save(self) -> dict[str, bytes]:
+        """What changed in memory of the traffic since `saved` was last called, by name, for the state."""
+        out: dict[str, bytes] = {}
+        for rule in self.rules:
+            out |= rule.strata.table.save() if rule.strata else {}
+        out |= self._typical.table.save() if self._typical else {}
+        caps = {rule.name: rule.cap.save() for rule in self.rules if rule.cap}
+        out |= {"caps": msgspec.msgpack.encode(_Saved(caps))} if caps else {}
+        return {STATE + name: value for name, value in out.items()}
+
+    def saved(self) -> None:
+        """What `save` gave is safe."""
+        for rule in self.rules:
+            if rule.strata:
+                rule.strata.table.saved()
+        if self._typical:
+            self._typical.table.saved()
+
+    def load(self, saved: Mapping[str, bytes]) -> None:
+        """Take up what `save` gave, without `STATE` in the names, as far as the rules are still there."""
+        caps = msgspec.msgpack.decode(saved["caps"], type=_Saved).caps if "caps" in saved else {}
+        for rule in self.rules:
+            if rule.strata:
+                rule.strata.table.load(saved)
+            if rule.cap and rule.name in caps:
+                rule.cap.load(caps[rule.name])
+        if self._typical:
+            self._typical.table.load(saved)
+
+
+def _names(parts: Iterable[pl.Expr]) -> frozenset[str]:
+    return frozenset(name for part in parts for name in part.meta.root_names())
+
+
+def _stated(traces: pl.DataFrame) -> tuple[Thresholds, Thresholds]:
+    """The incoming threshold (0 where none is stated) and the randomness of each trace."""
     randomness = traces["trace_lo"].to_numpy() & _MASK
+    incoming = np.zeros(len(traces), dtype=np.uint64)
     stated = traces["trace_state"]
     if stated.null_count() < len(stated):
         randomness = randomness.copy()
-        for i in np.flatnonzero(stated.is_not_null().to_numpy()).tolist():
-            found = threshold.parse(stated[i]).randomness
-            if found is not None:
-                randomness[i] = found
-    return randomness
+        for i in np.flatnonzero(stated.str.contains("ot=", literal=True).fill_null(value=False).to_numpy()).tolist():
+            found = threshold.parse(stated[i])
+            if found.randomness is not None:
+                randomness[i] = found.randomness
+            incoming[i] = found.threshold or 0
+    return incoming, randomness

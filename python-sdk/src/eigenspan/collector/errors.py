@@ -45,3 +45,11 @@ class Unavailable(EigenspanError):
 
 class ConfigError(EigenspanError):
     """The operator's configuration is wrong; the message names the place, the valid values and the mend."""
+
+
+class SettingError(ConfigError):
+    """One setting is wrong. `path` is its place in the configuration, such as `processors.sampling.rules[1].when`."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path, self.problem = path, message

@@ -1,149 +1,223 @@
 """Span metrics over all traffic, before any sampling.
 
-Exact counts, not estimates: every committed span is counted once, kept or not. Series are bounded: past the limit, new
-label values are counted under `other`.
+Exact counts, not estimates: a span is counted once, kept or not, however often it comes (see `seen`). Series are
+bounded: past the limit, new label values are counted under `other`, and how many were is counted too.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 import polars as pl
 
-from eigenspan.collector.decided import Decision
+from eigenspan.collector.decided import Decision, TraceKey
+from eigenspan.collector.histogram import BUCKETS_S, Histogram, cells
+from eigenspan.collector.instruments import INSTRUMENTS, PREPARED, Instrument
+from eigenspan.collector.prometheus import expose, family
+from eigenspan.collector.seen import Seen, fingerprints
 
-BUCKETS_S = (
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
-    21600.0, 86400.0,
-)  # fmt: skip
-"""Upper bounds of the duration histogram in seconds, up to a day: quantum jobs wait that long."""
+Labels = tuple[str, ...]
+OTHER = "other"
+_LABEL_LENGTH = 128
+STATE = "metrics."
+"""What the names of all that `SpanMetrics.save` gives begin with."""
+_NS = 1e9
+_MARKS = ("stage", "operation", "provider", "backend", "queue_s", "cost", "shots", "retries", "circuit_depth", "gates", "fallback",
+          "degraded", "validated", "fidelity")  # fmt: skip
+"""A span without any of these counts for the span metrics only."""
 
-_BUCKETS_NS = [bound * 1e9 for bound in BUCKETS_S]  # whole nanoseconds: a span of just 30 s is in the bucket up to 30 s
-_OTHER = "other"
-_LABELS = ("service", "backend")
-_BUCKET_LABELS = [str(i) for i in range(len(BUCKETS_S) + 1)]
+
+_MADE = {"duration_s", "stage", "failure", "succeeded"}
+_USED = sorted(
+    {
+        name
+        for i in INSTRUMENTS
+        for e in (*i.labels.values(), i.where, i.value)
+        if e is not None
+        for name in e.meta.root_names()
+    }
+    - _MADE
+)
 
 
-class _Saved(msgspec.Struct):
+class _Saved(msgspec.Struct, array_like=True):
+    metric: str
+    labels: Labels
+    value: float
+    cells: dict[int, int] = {}
+
+
+class _Totals(msgspec.Struct, array_like=True):
     through: int
-    spans: list[tuple[str, str, bool, int, int, float]]
+    spans: int
+    errors: int
+    repeated: int
     traces: list[tuple[str, bool, int]]
 
 
-class SpanMetrics:
-    """Counts and durations by service, backend and error; traces by rule and verdict."""
+class Series:
+    """All series of one instrument by their labels, which are in the order of its attributes."""
 
-    def __init__(self, max_series: int = 2000) -> None:
-        self._max_series = max_series
-        self._known: set[tuple[str, str]] = set()
-        self._buckets: Counter[tuple[str, str, bool, int]] = Counter()
-        self._sums: defaultdict[tuple[str, str, bool], float] = defaultdict(float)
-        self.traces: Counter[tuple[str, bool]] = Counter()
+    def __init__(self, instrument: Instrument, limit: int) -> None:
+        self.instrument, self._limit = instrument, limit
+        self._bounds = np.array(instrument.buckets, dtype=np.float64)
+        labels = [expression.alias(f"label{i}") for i, expression in enumerate(instrument.labels.values())]
+        self._columns = [*labels, *([instrument.value.alias("value")] if instrument.value is not None else [])]
+        self._by = [f"label{i}" for i in range(len(labels))]
+        self.values: dict[Labels, float] = {}
+        self.histograms: dict[Labels, Histogram] = {}
+        self.dirty: set[Labels] = set()
         self.overflowed = 0
-        self.through = 0
 
     def count(self, spans: pl.DataFrame) -> None:
-        """Count committed spans (classified); positions at or below `through` were counted before."""
-        if self.through:
-            spans = spans.filter(pl.col("position") > self.through)
-        if spans.is_empty():
+        """Add the spans that count."""
+        where = self.instrument.where
+        counting = spans.select(where).to_series() if where is not None else None
+        if counting is not None and not counting.any():
             return
-        duration_ns = (
-            pl.when(pl.col("end_ns") > pl.col("start_ns")).then(pl.col("end_ns") - pl.col("start_ns")).otherwise(0)
-        )
-        rows = (
-            spans.select(
-                pl.col(_LABELS).fill_null(""),
-                "error",
-                (duration_ns / 1e9).alias("duration_s"),
-                duration_ns.cast(pl.Float64).cut(_BUCKETS_NS, labels=_BUCKET_LABELS).to_physical().alias("bucket"),
-            )
-            .group_by(*_LABELS, "error", "bucket")
-            .agg(pl.len().alias("n"), pl.col("duration_s").sum())
-        )
-        for service, backend, error, bucket, n, seconds in rows.iter_rows():
-            labels = self._admit(service, backend)
-            self._buckets[*labels, error, bucket] += n
-            self._sums[*labels, error] += seconds
-        self.through = max(self.through, int(spans["position"].max()))  # type: ignore[arg-type]
+        frame, by = spans.select(self._columns), self._by
+        if counting is not None:
+            frame = frame.filter(counting)
+        if self.instrument.kind == "histogram":
+            values = frame["value"].to_numpy()
+            found = frame.with_columns(pl.Series("cell", cells(values, self._bounds)))
+            for *labels, fallen, total in found.group_by(by).agg("cell", pl.col("value").sum()).iter_rows():
+                key = self._admit(labels, self.histograms)
+                if key not in self.histograms:
+                    self.histograms[key] = Histogram()
+                self.histograms[key].cells.update(fallen)
+                self.histograms[key].sum += total
+        else:
+            value = {
+                "counter": pl.col("value").sum() if self.instrument.value is not None else pl.len(),
+                "gauge": pl.col("value").last(),
+            }
+            for *labels, n in frame.group_by(by).agg(value[self.instrument.kind].alias("n")).iter_rows():
+                key = self._admit(labels, self.values)
+                self.values[key] = n + (self.values.get(key, 0) if self.instrument.kind == "counter" else 0)
 
-    def _admit(self, service: str, backend: str) -> tuple[str, str]:
-        labels = (service, backend)
-        if labels not in self._known:
-            if len(self._known) >= self._max_series:
-                self.overflowed += 1
-                return (_OTHER, _OTHER)
-            self._known.add(labels)
+    def _admit(self, values: Sequence[str | None], known: Mapping[Labels, object]) -> Labels:
+        labels = tuple((value or "")[:_LABEL_LENGTH] for value in values)
+        if labels not in known and len(known) >= self._limit:
+            self.overflowed += 1
+            labels = (OTHER,) * len(labels)
+        self.dirty.add(labels)
         return labels
 
-    def decided(self, decisions: Iterable[Decision]) -> None:
-        """Count decided traces by rule."""
+
+class SpanMetrics:
+    """Every instrument's series, and traces by rule and verdict."""
+
+    def __init__(self, max_series: int = 2000) -> None:
+        self.series = {i.metric.name: Series(i, max_series) for i in INSTRUMENTS}
+        self.traces: Counter[tuple[str, bool]] = Counter()
+        self.trace_durations: dict[str, Histogram] = {}  # by rule
+        self.exemplars: dict[str, tuple[float, int, int]] = {}  # by rule: seconds and trace id of a trace that was kept
+        self.spans = self.errors = self.repeated = self.through = 0
+        self._seen = Seen()
+        self._numbers: dict[tuple[str, Labels], int] = {}  # of each series, under which it is saved
+        self._next = 0
+
+    @property
+    def overflowed(self) -> int:
+        """Label values, each time that they came, for which there was no more room."""
+        return sum(series.overflowed for series in self.series.values())
+
+    def count(self, spans: pl.DataFrame) -> None:
+        """Count committed spans (classified); positions at or below `through` were counted before, and are only noted."""
+        if spans.is_empty():
+            return
+        fresh = self._seen.add(fingerprints(spans))
+        position = spans["position"].to_numpy()
+        new = fresh & (position > self.through)
+        self.repeated += int((~fresh & (position > self.through)).sum())
+        if not new.all():
+            spans = spans.filter(pl.Series(new))
+        self.through = max(self.through, int(position.max()))
+        if spans.is_empty():
+            return
+        count, errors = len(spans), int(spans["error"].sum())
+        start_ns, end_ns = spans["start_ns"].to_numpy(), spans["end_ns"].to_numpy()
+        duration_s = np.where(end_ns > start_ns, end_ns - start_ns, 0) / _NS
+        spans = spans.select(*_USED, pl.Series("duration_s", duration_s), *PREPARED)
+        marked = spans.filter(pl.any_horizontal(pl.col(_MARKS).is_not_null()))
+        for name, series in self.series.items():
+            series.count(spans if name.startswith("eigenspan.") else marked)
+        self.spans, self.errors = self.spans + count, self.errors + errors
+
+    def decided(
+        self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Sequence[TraceKey] = ()
+    ) -> None:
+        """Count decided traces by rule; with `traces` their durations too, and of those that are kept an exemplar."""
         for decision in decisions:
             self.traces[decision.rule, decision.keep] += 1
-
-    @property
-    def spans(self) -> int:
-        """All spans counted."""
-        return sum(self._buckets.copy().values())
-
-    @property
-    def errors(self) -> int:
-        """All error spans counted."""
-        return sum(n for (_, _, error, _), n in self._buckets.copy().items() if error)
-
-    def save(self) -> bytes:
-        """The counts, for the state."""
-        spans = [(*key, n, self._sums[key[:3]]) for key, n in self._buckets.items()]
-        return msgspec.msgpack.encode(_Saved(self.through, spans, [(*k, n) for k, n in self.traces.items()]))
-
-    def load(self, saved: bytes) -> None:
-        """Take up counts that `save` gave."""
-        state = msgspec.msgpack.decode(saved, type=_Saved)
-        self.through = state.through
-        for service, backend, error, bucket, n, seconds in state.spans:
-            self._known.add((service, backend))
-            self._buckets[service, backend, error, bucket] = n
-            self._sums[service, backend, error] = seconds
-        for rule, keep, n in state.traces:
-            self.traces[rule, keep] = n
+        if traces is None:
+            return
+        seconds = traces["duration_s"].to_numpy()
+        found = cells(seconds, np.array(BUCKETS_S))
+        for i, (decision, cell, value) in enumerate(zip(decisions, found.tolist(), seconds.tolist(), strict=True)):
+            histogram = self.trace_durations.setdefault(decision.rule, Histogram())
+            histogram.cells[cell] += 1
+            histogram.sum += value
+            if decision.keep:
+                self.exemplars[decision.rule] = (value, keys[i][1], keys[i][2])
 
     def prometheus(self) -> list[str]:
         """These metrics in the Prometheus text format."""
-        lines = ["# HELP eigenspan_span_duration_seconds Durations of all received spans, before sampling."]
-        lines.append("# TYPE eigenspan_span_duration_seconds histogram")
-        for service, backend, error in sorted(self._sums.copy()):
-            labels = {"service": service, "backend": backend, "error": str(error).lower()}
-            total = 0
-            for i, bound in enumerate((*BUCKETS_S, float("inf"))):
-                total += self._buckets[service, backend, error, i]
-                le = {"le": "+Inf" if bound == float("inf") else f"{bound:g}"}
-                lines.append(sample("eigenspan_span_duration_seconds_bucket", labels | le, total))
-            lines.append(sample("eigenspan_span_duration_seconds_sum", labels, self._sums[service, backend, error]))
-            lines.append(sample("eigenspan_span_duration_seconds_count", labels, total))
         rows = [
             ({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())
         ]
-        return lines + family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows)
+        return [
+            *expose(self.series.values(), self.trace_durations),
+            *family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows),
+            *family("eigenspan_spans_repeated_total", "counter", "Spans that had been counted before.", [({}, self.repeated)]),
+            *family("eigenspan_metric_labels_overflowed_total", "counter", "Label values counted under other.",
+                    [({"metric": name}, s.overflowed) for name, s in self.series.items() if s.overflowed]),
+        ]  # fmt: skip
 
+    def save(self) -> dict[str, bytes]:
+        """What changed since `saved` was last called, by name, for the state."""
+        encode = msgspec.msgpack.encode
+        traces = [(*key, n) for key, n in self.traces.items()]
+        out = {f"{STATE}totals": encode(_Totals(self.through, self.spans, self.errors, self.repeated, traces))}
+        for name, series in self.series.items():
+            for labels in series.dirty:
+                number = self._numbers.setdefault((name, labels), self._next)
+                self._next = max(self._next, number + 1)
+                if series.instrument.kind == "histogram":
+                    histogram = series.histograms[labels]
+                    row = _Saved(name, labels, histogram.sum, dict(histogram.cells))
+                else:
+                    row = _Saved(name, labels, series.values[labels])
+                out[f"{STATE}{number}"] = encode(row)
+        for rule, histogram in self.trace_durations.items():
+            out[f"{STATE}rule.{rule}"] = encode(_Saved("", (rule,), histogram.sum, dict(histogram.cells)))
+        return out
 
-def family(name: str, type_: str, help_: str, rows: Sequence[tuple[dict[str, str], float]]) -> list[str]:
-    """One metric family in the Prometheus text format; nothing where there are no rows."""
-    if not rows:
-        return []
-    return [
-        f"# HELP {name} {help_}",
-        f"# TYPE {name} {type_}",
-        *(sample(name, labels, value) for labels, value in rows),
-    ]
+    def saved(self) -> None:
+        """What `save` gave is safe."""
+        for series in self.series.values():
+            series.dirty.clear()
 
-
-def sample(name: str, labels: dict[str, str], value: float) -> str:
-    """One line of the Prometheus text format."""
-    text = ",".join(f'{key}="{_escape(label)}"' for key, label in labels.items())
-    return f"{name}{{{text}}} {value:.17g}" if text else f"{name} {value:.17g}"
-
-
-def _escape(label: str) -> str:
-    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    def load(self, saved: Mapping[str, bytes]) -> None:
+        """Take up counts that `save` gave, without `STATE` in the names; of metrics that are gone they are left out."""
+        for name, value in saved.items():
+            if name == "totals":
+                totals = msgspec.msgpack.decode(value, type=_Totals)
+                self.through, self.spans, self.errors = totals.through, totals.spans, totals.errors
+                self.repeated = totals.repeated
+                self.traces.update({(rule, keep): n for rule, keep, n in totals.traces})
+                continue
+            row = msgspec.msgpack.decode(value, type=_Saved)
+            self._next = max(self._next, int(name) + 1 if name.isdigit() else 0)
+            if name.startswith("rule."):
+                self.trace_durations[row.labels[0]] = Histogram(Counter(row.cells), row.value)
+            elif series := self.series.get(row.metric):
+                self._numbers[row.metric, row.labels] = int(name)
+                if series.instrument.kind == "histogram":
+                    series.histograms[row.labels] = Histogram(Counter(row.cells), row.value)
+                else:
+                    series.values[row.labels] = row.value

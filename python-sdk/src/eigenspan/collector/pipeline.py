@@ -27,6 +27,8 @@ from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, k
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
+from eigenspan.collector.success import success_probabilities
+from eigenspan.collector.valve import Valve
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -118,6 +120,7 @@ class Pipeline:
         self.traces, self.decided, self.regret, self.reread, self.rules = traces, decided, regret, reread, rules
         self.calibrations, self.exporters, self.limits = calibrations, exporters, limits
         self.metrics, self.compliance, self.conventions = metrics, compliance, conventions
+        self.valve = Valve()
         self.normalised: Counter[str] = Counter()  # what `conform` did
         self.counts: Counter[str] = Counter()
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
@@ -150,7 +153,7 @@ class Pipeline:
         due = self.traces.due(log_ns)
         if due is not None:
             try:
-                self._decide(due, wall_ns)
+                self._decide(due, log_ns, wall_ns)
             except BaseException:
                 self.traces.postpone(due, log_ns)
                 raise
@@ -259,10 +262,14 @@ class Pipeline:
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
-    def _decide(self, due: Due, wall_ns: int) -> None:
+    def _decide(self, due: Due, log_ns: int, wall_ns: int) -> None:
         self.compliance.count(due.traces)
         calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
-        decisions = self.rules.decide(describe(due, calibrated), self.traces.position, wall_ns)
+        document = self.calibrations.document
+        success = success_probabilities(calibrated, self.log.read_part, document) if self.rules.read_circuits else {}
+        traces = describe(due, calibrated, success)
+        relief = self.valve.factor
+        decisions = self.rules.decide(traces, self.traces.position, wall_ns, log_ns=log_ns, relief=relief)
         keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
         if not self.rules.read_calibration:
             kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
@@ -279,7 +286,7 @@ class Pipeline:
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
         self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
-        self.metrics.decided(decisions)
+        self.metrics.decided(decisions, traces, due.keys)
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
         for key, decision in zip(keys, decisions, strict=True):
@@ -340,13 +347,15 @@ class Pipeline:
                 ended=turn.ended,
                 exporters=self.exporters,
                 now_ns=wall_ns,
-                stages={"metrics": self.metrics.save()},
+                stages=self.metrics.save() | self.rules.save(),
             )
         except sqlite3.Error as error:
             self.receiver.admit(
                 Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0)
             )
             raise Unavailable(f"the state cannot be written: {error}", retry_after_s=5.0) from error
+        self.metrics.saved()
+        self.rules.saved()
         self._handled = checkpoint.through
         self._turn = _Turn()
 

@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,7 @@ from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
-from eigenspan.collector.decide import Rules, compile_rule, trace_schema
+from eigenspan.collector.decide import STATE as SAMPLING_STATE
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import ConfigError, EigenspanError
@@ -29,19 +30,22 @@ from eigenspan.collector.export import Destination, Worker
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
+from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
+from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
 from eigenspan.collector.regret import Regret
+from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import Engine, engine
 from eigenspan.collector.settings import Exporter, ListenerTls, Settings
-from eigenspan.collector.spans import Payload, Signal, Watch
+from eigenspan.collector.spans import Payload, Signal
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
-from eigenspan.collector.watch import CONTRACT, compile_watch
+from eigenspan.collector.watch import CONTRACT
 from eigenspan.schema.registry import registry
 from eigenspan.store.traces import TraceStore
 
@@ -69,20 +73,6 @@ class DataDirectory:
     def close(self) -> None:
         """Let another process have it."""
         os.close(self._lock)
-
-
-def compile_rules(settings: Settings, watch: Watch) -> Rules:
-    """The sampling rules of a configuration; ConfigError names the rule that is wrong."""
-    schema = trace_schema(watch)
-    return Rules([compile_rule(r.name, r.when, share(r.keep), schema) for r in settings.processors.sampling.rules])
-
-
-def share(text: str) -> float:
-    """A percentage as written in a rule, in [0, 1]."""
-    value = float(text.rstrip("% ")) / 100
-    if not 0 <= value <= 1:
-        raise ConfigError(f"keep: {text!r} is not between 0% and 100%")
-    return value
 
 
 def destination(name: str, settings: Exporter, store: TraceStore) -> Destination:
@@ -127,8 +117,8 @@ class Collector:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         sampling = settings.processors.sampling
-        self.watch = compile_watch(sampling.watch)
-        self.rules = compile_rules(settings, self.watch)
+        self.watch = sampling_watch(sampling)
+        self.rules = compile_rules(sampling, self.watch)
         self.engine: Engine = engine(settings.service.engine)
         self._data = DataDirectory(Path(settings.service.data).expanduser())
         data = self._data.path
@@ -148,10 +138,11 @@ class Collector:
         regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
-        if saved := self.state.saved("metrics"):
-            self.metrics.load(saved)
+        self.metrics.load(self.state.saved_under(METRICS_STATE))
+        self.rules.load(self.state.saved_under(SAMPLING_STATE))
+        named = tuple(w for w in self.watch if w.column in self.rules.columns | {"backend", *CONTRACT.values()})
         self.traces = Traces(
-            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, job_ttl_s=sampling.job_ttl,
+            named, decided, settle_s=sampling.settle, idle_s=sampling.idle, job_ttl_s=sampling.job_ttl,
             max_traces=sampling.max_traces, max_spans=sampling.max_spans,
         )  # fmt: skip
         self.traces.jobs.load(self.state.ended_jobs())
@@ -191,12 +182,23 @@ class Collector:
             self.clock.wall_ns(),
         )
         self.telemetry = Telemetry(self)
+        self.push = self._push()
         self.ports: dict[str, int] = {}
         self._servers: list[Any] = []
         self._waits_for = ""
         self._malformed, self._said_ns = 0, -60_000_000_000
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._turn, name="eigenspan-pipeline", daemon=True)
+
+    def _push(self) -> Push | None:
+        telemetry = self.settings.extensions.telemetry
+        if telemetry is None or telemetry.push is None:
+            return None
+        exporters = {name: e for name, e in self.settings.exporters.items() if e.type in ("otlp", "otlphttp")}
+        destinations = {name: destination(name, exporter, self.store) for name, exporter in exporters.items()}
+        return Push(
+            self.metrics, destinations, interval_s=telemetry.push.interval, temporality=telemetry.push.temporality
+        )
 
     def _receiver(self) -> Receiver:
         otlp, keys = self.settings.receivers.otlp, self.settings.processors.redact.keys
@@ -248,6 +250,8 @@ class Collector:
         for worker in self.workers:
             worker.start()
         self._thread.start()
+        if self.push:
+            self.push.start()
         otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
         limit = otlp.max_request_bytes
         if grpc := otlp.protocols.grpc:
@@ -262,7 +266,18 @@ class Collector:
     def _turn(self) -> None:
         interval_s = self.settings.service.tick_interval
         while not self._stopping.wait(interval_s):
+            before_s = time.perf_counter()
             self.turn()
+            self._relieve((time.perf_counter() - before_s) / interval_s)
+
+    def _relieve(self, busy: float) -> None:
+        """Let the stress valve know how the last turn went, and say where it moved."""
+        valve, step = self.pipeline.valve, self.pipeline.valve.step
+        valve.turn(self.log.size_bytes / self.settings.service.log.max_bytes, busy)
+        if valve.step and not step:
+            _logger.warning("under stress: baseline sampling shares are lowered; errors are kept as before")
+        elif step and not valve.step:
+            _logger.warning("the stress is over: sampling shares are as configured")
 
     def turn(self) -> None:
         """One turn of the pipeline, and a word to the exporters."""
@@ -305,6 +320,8 @@ class Collector:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         self.turn()
+        if self.push:
+            await asyncio.to_thread(self.push.stop)
         for worker in self.workers:
             await asyncio.to_thread(worker.stop)
         self.close()

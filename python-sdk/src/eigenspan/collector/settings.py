@@ -109,12 +109,57 @@ class RedactProcessor(_Settings):
     ] = msgspec.field(default_factory=lambda: sorted(tables.SENSITIVE_KEYS))
 
 
-class RuleSettings(_Settings, kw_only=True):
+class RuleSettings(_Settings, kw_only=True, omit_defaults=True):
     """One sampling rule."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Its name, written on kept traces.")]
     when: Annotated[str, Meta(description="SQL boolean expression over the trace's columns; empty: every trace.")] = ""
-    keep: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?\s*%$", description="The share kept, as a percentage.")]
+    keep: Annotated[
+        str,
+        Meta(pattern=r"^([0-9]+(\.[0-9]+)?\s*%)?$", description="The share kept, as a percentage. This or `target`."),
+    ] = ""
+    target: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)?\s+traces/(s|min|h))?$",
+            description="A rate to keep of each key, as in `50 traces/s`; the share follows the traffic.",
+        ),
+    ] = ""
+    by: Annotated[
+        Literal["ema", "window"],
+        Meta(description="How a key's rate is measured: moving average (10 s) or counted over 30 s."),
+    ] = "ema"
+    per: Annotated[
+        list[str], Meta(description="The key of `target` and `at_least`: columns or expressions; none: all are one.")
+    ] = []
+    at_least: Annotated[
+        str,
+        Meta(
+            pattern=r"^([1-9][0-9]*\s+per\s+[1-9][0-9]*(s|m|h|d))?$",
+            description="The first so many of each key in every window are kept for certain, as in `1 per 15m`.",
+        ),
+    ] = ""
+    at_most: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)?\s+(traces|spans|B|kB|MB|KiB|MiB)/(s|min|h))?$",
+            description="A cap on what the rule keeps, as in `500 spans/s` or `5 MB/s`.",
+        ),
+    ] = ""
+    otherwise: Annotated[
+        Literal["drop", "next"],
+        Meta(description="What becomes of what it does not keep: dropped, or tried by the next."),
+    ] = "drop"
+    max_keys: Annotated[int, Meta(ge=1, le=1_000_000, description="Keys told apart; those past it share one.")] = 10_000
+
+
+class TypicalSettings(_Settings):
+    """What `typical_duration_s` is: a quantile of recent durations."""
+
+    per: Annotated[list[str], Meta(description="The key: columns or expressions.")] = msgspec.field(
+        default_factory=lambda: ["service", "root"]
+    )
+    quantile: Annotated[float, Meta(gt=0, lt=1, description="0.5 is the median.")] = 0.5
 
 
 def _default_rules() -> list[RuleSettings]:
@@ -146,7 +191,8 @@ class SamplingProcessor(_Settings):
     window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = (
         86400.0
     )
-    watch: Annotated[list[str], Meta(description="More attributes that rules may use as columns, by name.")] = []
+    watch: Annotated[list[str], Meta(description="More attributes to watch than those that rules name.")] = []
+    typical: TypicalSettings = msgspec.field(default_factory=TypicalSettings)
     rules: Annotated[list[RuleSettings], Meta(description="The first whose condition holds decides.")] = msgspec.field(
         default_factory=_default_rules
     )
@@ -212,10 +258,22 @@ class Page(_Settings):
     endpoint: Endpoint = "127.0.0.1:8080"
 
 
+class Push(_Settings):
+    """Span metrics sent over OTLP to every exporter of type otlp or otlphttp, as exponential histograms."""
+
+    interval: Annotated[float, Meta(gt=0, description="Seconds between two requests.")] = 60.0
+    temporality: Annotated[
+        Literal["cumulative", "delta"], Meta(description="Since the start, or what came in each interval.")
+    ] = "cumulative"
+
+
 class Telemetry(_Settings):
     """The collector's own metrics."""
 
     endpoint: Endpoint = "127.0.0.1:8888"
+    push: Annotated[
+        Push | None, Meta(description="Also send them on over OTLP; null: they are only there to be fetched.")
+    ] = None
 
 
 class Health(_Settings):

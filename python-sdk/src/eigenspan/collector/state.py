@@ -145,6 +145,13 @@ class State:
         rows = self._query("SELECT value FROM meta WHERE name = ?", (f"state:{name}",))
         return rows[0][0] if rows else None
 
+    def saved_under(self, prefix: str) -> dict[str, bytes]:
+        """The states of the stages whose names begin with `prefix`, as they were at the last commit, by the rest of the name."""
+        start = f"state:{prefix}"
+        rows = self._query("SELECT substr(name, ?), value FROM meta WHERE substr(name, 1, ?) = ?",
+                           (len(start) + 1, len(start), start))  # fmt: skip
+        return dict(rows)
+
     def commit(
         self,
         checkpoint: Checkpoint,

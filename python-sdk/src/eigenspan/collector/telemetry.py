@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
-from eigenspan.collector.measure import family
+from eigenspan.collector.backend_metrics import expose_backends
+from eigenspan.collector.measure import OTHER
+from eigenspan.collector.prometheus import family
+from eigenspan.semconv.metrics import QUANTUM_CIRCUIT_EXECUTIONS
 
 if TYPE_CHECKING:
     from eigenspan.collector.service import Collector
@@ -33,9 +36,14 @@ class Telemetry:
             c = self._collector
             yield "page", extensions.page, PageApp(c.store, c.calibrations, self.summary)
         if extensions.telemetry:
-            yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus})
+            yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus, "/status": self.status})
         if extensions.health:
             yield "health", extensions.health, _Text({"/": self.health, "/status": self.health}, self.trouble)
+
+    def _backends(self) -> set[tuple[str, str]]:
+        """Provider and name of every backend that traffic ran on."""
+        executions = self._collector.metrics.series[QUANTUM_CIRCUIT_EXECUTIONS.name]
+        return {(labels[0], labels[1]) for labels in executions.values.copy() if labels[1] not in ("", OTHER)}
 
     def health(self) -> str:
         """A JSON line for load balancers."""
@@ -71,6 +79,31 @@ class Telemetry:
             "ports": c.ports,
         }
 
+    def status(self) -> str:
+        """A page of plain text for people: stages from the door to the exporters, and what the rules are doing."""
+        c = self._collector
+        lines = [
+            f"eigenspan {__version__}, up {time.time() - self._started_s:.0f} s",
+            f"door        {self.trouble() or 'open'}",
+        ]
+        lines += [
+            f"receive     {c.receiver.name}; {c.receiver.undrained} waiting to be taken in",
+            f"log         {c.log.size_bytes} bytes",
+        ]
+        lines += [f"measure     {c.metrics.spans} spans, {c.metrics.errors} errors, {c.metrics.repeated} repeated"]
+        lines += [f"traces      {len(c.traces)} open with {c.traces.open_spans} spans"]
+        lines += [f"decide      shares under stress times {c.pipeline.valve.factor:g}"]
+        for rule in c.rules.rules:
+            kept, dropped = c.metrics.traces[rule.name, True], c.metrics.traces[rule.name, False]
+            keys = f", {len(rule.strata.table)} keys" if rule.strata else ""
+            lines.append(f"  {rule.name:20} {kept:10d} kept {dropped:10d} dropped{keys}  {rule.when or 'every trace'}")
+        for worker in c.workers:
+            waiting, parked = c.state.backlog().get(worker.name, (0, 0))
+            lines.append(
+                f"export      {worker.name}: {worker.counts['sent_spans']} spans sent, {waiting} waiting, {parked} set aside"
+            )
+        return "\n".join(lines) + "\n"
+
     def prometheus(self) -> str:
         """Everything in the Prometheus text format."""
         c = self._collector
@@ -88,8 +121,7 @@ class Telemetry:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         exporters = [({"exporter": w.name}, w) for w in c.workers]
         lines = [
-            *family("otelcol_receiver_accepted_spans", "counter", "Spans acknowledged.",
-                    [({"receiver": "otlp"}, c.metrics.spans)]),
+            *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, c.metrics.spans)]),
             *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
@@ -99,6 +131,12 @@ class Telemetry:
             *c.compliance.prometheus(),
             *family("eigenspan_rule_failures_total", "counter", "Traces on which a rule's condition could not be evaluated.",
                     [({"rule": rule}, n) for rule, n in sorted(c.rules.failed.items())]),
+            *family("eigenspan_sampling_relief", "gauge", "Factor on baseline shares; below 1 under stress.",
+                    [({}, c.pipeline.valve.factor)]),
+            *family("eigenspan_sampling_events_total", "counter", "What was odd about traces when they were decided.",
+                    [({"what": what}, n) for what, n in sorted(c.rules.counts.copy().items())]),
+            *family("eigenspan_sampling_keys_overflowed_total", "counter", "Keys that found no room and shared one.",
+                    [({"table": table}, n) for table, n in sorted(c.rules.tables().items())]),
             *family("eigenspan_traces_open", "gauge", "Undecided traces.", [({}, len(c.traces))]),
             *family("eigenspan_spans_open", "gauge", "Spans of undecided traces.", [({}, c.traces.open_spans)]),
             *family("eigenspan_pipeline_events_total", "counter", "What happened to spans and traces on the way.", counts),
@@ -111,8 +149,15 @@ class Telemetry:
             *family("eigenspan_log_damaged_bytes", "gauge", "Bytes of the log found damaged at start, by what was done.",
                     [({"done": "cut"}, c.log.torn_bytes),
                      ({"done": "set_aside"}, sum(damage.length for _, damage in c.log.quarantined))]),
-            *family("otelcol_exporter_sent_spans", "counter", "Spans delivered.",
-                    [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
+            *_collectors("exporter_sent_spans", "Spans delivered.", [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
+            *_collectors("processor_tail_sampling_count_traces_sampled", "Traces decided, by policy.",
+                         [({"policy": rule, "sampled": str(keep).lower()}, n)
+                          for (rule, keep), n in sorted(c.metrics.traces.copy().items())]),
+            *family("otelcol_processor_tail_sampling_sampling_traces_on_memory", "gauge", "Undecided traces.", [({}, len(c.traces))]),
+            *family("otelcol_process_uptime_seconds", "gauge", "Seconds since the start.", [({}, time.time() - self._started_s)]),
+            *expose_backends(c.calibrations.index(), self._backends(), time.time_ns()),
+            *family("eigenspan_push_failures_total", "counter", "Metric requests that were not taken.",
+                    [({}, c.push.failures)] if c.push else []),
             *family("otelcol_exporter_queue_size", "gauge", "Outbox rows waiting.",
                     [(labels, backlog.get(w.name, (0, 0))[0]) for labels, w in exporters]),
             *family("eigenspan_exporter_parked", "gauge", "Outbox rows set aside because the far end refuses them.",
@@ -123,6 +168,14 @@ class Telemetry:
             *family("process_resident_memory_bytes", "gauge", "Resident memory.", [({}, _resident_bytes())]),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+def _collectors(name: str, help_: str, rows: list[tuple[dict[str, str], float]]) -> list[str]:
+    """A counter under the Collector's name, which has `_total` or not as its version and settings have it."""
+    return [
+        *family(f"otelcol_{name}_total", "counter", help_, rows),
+        *family(f"otelcol_{name}", "untyped", help_, rows),
+    ]
 
 
 def _resident_bytes() -> int:

@@ -31,9 +31,9 @@ _NEVER = np.iinfo(np.int64).max
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "failed": bool, "due_ns": np.int64, "seen_ns": np.int64, "opened_ns": np.int64,
-    "head": np.int64, "count": np.int64, "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64,
-    "first_position": np.uint64, "root_row": np.int64, "key": object, "root": object, "trace_state": object,
-    "quantum_head": np.int64,
+    "head": np.int64, "count": np.int64, "errors": np.int64, "oks": np.int64, "bytes": np.int64, "start_ns": np.uint64,
+    "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64, "key": object, "root": object,
+    "trace_state": object, "quantum_head": np.int64,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
@@ -194,6 +194,8 @@ class Traces:
         t = self._traces
         t["count"][slots] += groups["count"].to_numpy()
         t["errors"][slots] += groups["errors"].to_numpy()
+        t["oks"][slots] += groups["oks"].to_numpy()
+        t["bytes"][slots] += groups["bytes"].to_numpy()
         for name, pick in (("start_ns", np.minimum), ("end_ns", np.maximum), ("first_position", np.minimum)):
             t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
         for name in ("root", "trace_state"):
@@ -332,6 +334,8 @@ class Traces:
             "trace_lo": np.fromiter((key[2] for key in t["key"][slots]), dtype=np.uint64, count=len(slots)),
             "spans": t["count"][slots],
             "errors": np.maximum(t["errors"][slots], t["failed"][slots]),
+            "oks": t["oks"][slots],
+            "bytes": t["bytes"][slots],
             "duration_s": duration_ns / _SECOND,
             "start_ns": start_ns,
             "complete": t["rooted"][slots] & ~self._wait(slots) & ~hurried,
@@ -384,6 +388,8 @@ def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
     return [
         pl.len().cast(pl.Int64).alias("count"),
         pl.col("error").sum().cast(pl.Int64).alias("errors"),
+        (pl.col("status") == 1).sum().cast(pl.Int64).alias("oks"),
+        pl.col("length").cast(pl.Int64).sum().alias("bytes"),
         pl.col("start_ns").min(),
         pl.col("end_ns").max(),
         pl.col("position").min().alias("first_position"),

@@ -1,0 +1,64 @@
+"""SQL expressions over the columns of traces, checked before they are used."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+import polars as pl
+
+from eigenspan.collector.errors import ConfigError
+
+Schema = dict[str, pl.DataType]
+_UNKNOWN_COLUMN = re.compile(r'unable to find column "([^"]*)"')
+_MISPLACED = re.compile(r"unsupported function '([^']*)'|unexpected token '(.+)'\)")
+_TOKEN_END = re.compile(r"(?<=\w)(?!\w)|(?<=['\")])")
+
+
+def compile_expression(text: str, schema: Schema, *, boolean: bool = False) -> pl.Expr:
+    """`text` as an expression over columns of `schema`; ConfigError says what is wrong and at which column of the text."""
+    try:
+        expression = pl.sql_expr(text)
+        type_ = pl.DataFrame(schema=schema).clear(1).select(expression.alias("_")).schema["_"]
+    except Exception as error:
+        raise ConfigError(
+            f"{text!r} {_explain(text, str(error).splitlines()[0], schema)}; "
+            f'the columns are {", ".join(sorted(schema))}, and any attribute as "its.name"'
+        ) from error
+    if boolean and type_ != pl.Boolean():
+        raise ConfigError(f"{text!r} gives {type_}, not true or false")
+    return expression
+
+
+def names_in(text: str) -> list[str]:
+    """The columns that an expression names; none where it is not one."""
+    try:
+        return list(pl.sql_expr(text or "true").meta.root_names())
+    except Exception:  # noqa: BLE001 - polars raises what it likes
+        return []
+
+
+def _explain(text: str, message: str, schema: Schema) -> str:
+    if found := _UNKNOWN_COLUMN.search(message):
+        near = difflib.get_close_matches(found[1], schema, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"is not an expression over a trace's columns: at column {_find(text, found[1])}, no {found[1]!r}{hint}"
+    if found := _MISPLACED.search(message):
+        return f"is not an expression: at column {_find(text, found[1] or found[2])}, {message}"
+    if "unable to parse" in message:
+        good = max((match.end() for match in _TOKEN_END.finditer(text) if _parses(text[: match.end()])), default=0)
+        return f"is not an expression from column {good + 1} on" + (f", after {text[:good]!r}" if good else "")
+    return f"is not an expression over a trace's columns: {message}"
+
+
+def _find(text: str, word: str) -> int:
+    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+    return (found.start() if found else max(0, text.find(word))) + 1
+
+
+def _parses(text: str) -> bool:
+    try:
+        pl.sql_expr(text)
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return True

@@ -1,0 +1,184 @@
+"""What the collector says of itself: accepted by Prometheus, readable by people, and sent on over OTLP."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import threading
+
+import pytest
+import yaml
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from eigenspan.calibration.asof import AsOfIndex, Observed
+from eigenspan.calibration.attributes import StatusSample
+from eigenspan.calibration.summary import Summary
+from eigenspan.collector.backend_metrics import expose_backends
+from eigenspan.collector.export import Retry
+from eigenspan.collector.instruments import INSTRUMENTS
+from eigenspan.collector.measure import SpanMetrics
+from eigenspan.collector.prometheus import metric_name
+from eigenspan.collector.push import Push
+from tests.collector.building import SECOND, payload, request, spans
+from tests.conftest import ROOT
+from tests.e2e.harness import running
+
+NOW = 1_790_000_000 * SECOND
+EXECUTION = {
+    "status": 2,
+    "attributes": {"quantum.stage.name": "execute", "quantum.backend.name": "ibm_x", "quantum.provider.name": "ibm"},
+}
+
+
+def send(r, *bodies: bytes) -> None:
+    for body in bodies:
+        done = threading.Event()
+        r.collector.receiver._committer.submit(payload(body), lambda error, done=done: done.set())
+        assert done.wait(10)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
+def test_prometheus_accepts_the_whole_endpoint(tmp_path):
+    with running(tmp_path, receivers__otlp__engine="portable") as r:
+        send(r, request(EXECUTION), request({"trace": 2}))
+        r.wait_until_decided()
+        text = r.get("telemetry", "/metrics")
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        for line in (
+            'otelcol_receiver_accepted_spans_total{receiver="otlp"} 2', 'otelcol_receiver_accepted_spans{receiver="otlp"} 2',
+            'otelcol_processor_tail_sampling_count_traces_sampled_total{policy="errors",sampled="true"} 1',
+            'quantum_errors_total{provider="ibm",error_type="_OTHER"} 1',
+            'hybrid_requests_total{stage="execute",provider="ibm"} 1', "eigenspan_sampling_relief 1",
+        ):  # fmt: skip
+            assert line in text
+        assert 'status="failure"' in text
+
+
+def test_the_status_page_names_every_stage(tmp_path):
+    with running(tmp_path, receivers__otlp__engine="portable") as r:
+        send(r, request(EXECUTION))
+        r.wait_until_decided()
+        page = r.get("telemetry", "/status")
+        words = [line.split()[0] for line in page.splitlines()]
+        assert words == [
+            "eigenspan",
+            "door",
+            "receive",
+            "log",
+            "measure",
+            "traces",
+            "decide",
+            "errors",
+            "slow",
+            "baseline",
+            "export",
+        ]
+        assert "1 spans, 1 errors, 0 repeated" in page
+
+
+def test_a_filling_log_lowers_the_baseline_before_the_door_shuts(tmp_path):
+    with running(tmp_path, receivers__otlp__engine="portable", service__log__max_bytes=1 << 20) as r:
+        r.collector._relieve(0.1)
+        assert r.collector.pipeline.valve.factor == 1
+        body = request(*({"trace": 9, "span": i + 1, "attributes": {"k": "x" * 1000}} for i in range(800)))
+        send(r, body)
+        assert r.collector.receiver.admission.open
+        r.collector._relieve(0.1)
+        assert r.collector.pipeline.valve.factor < 1
+        assert "eigenspan_sampling_relief 1\n" not in r.get("telemetry", "/metrics")
+
+
+class Taker:
+    """A destination that takes every request but those that it is told to refuse."""
+
+    signals = frozenset({"metrics"})
+    per_trace = False
+
+    def __init__(self) -> None:
+        self.taken: list[ExportMetricsServiceRequest] = []
+        self.busy = self.closed = False
+
+    def deliver(self, signal, bodies) -> None:
+        assert signal == "metrics"
+        if self.busy:
+            raise Retry("come back")
+        self.taken += [ExportMetricsServiceRequest.FromString(body) for _, body in bodies]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def counted(message: ExportMetricsServiceRequest) -> int:
+    metrics = message.resource_metrics[0].scope_metrics[0].metrics
+    return sum(
+        p.count for m in metrics if m.name == "eigenspan.span.duration" for p in m.exponential_histogram.data_points
+    )
+
+
+@pytest.mark.parametrize(("temporality", "expected"), [("cumulative", [2, 7, 7]), ("delta", [2, 5, 0])])
+def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expected):
+    metrics, taker, times = SpanMetrics(), Taker(), iter(range(1, 100))
+    push = Push(metrics, {"t": taker}, interval_s=60, temporality=temporality, wall_ns=lambda: next(times))
+    metrics.count(spans(*({"span_id": i, "position": 1} for i in (1, 2))))
+    push.send()
+    metrics.count(spans(*({"span_id": i, "position": 2} for i in (3, 4, 5))))
+    taker.busy = True
+    push.send()
+    assert push.failures == 1
+    metrics.count(spans(*({"span_id": i, "position": 3} for i in (6, 7))))
+    taker.busy = False
+    push.send()
+    push.start()
+    push.stop()
+    assert [counted(message) for message in taker.taken] == expected
+    assert taker.closed
+
+
+def test_the_state_of_backends_that_traffic_named():
+    summary = Summary(provider="ibm", backend="ibm_x", version="v", valid_from_ns=NOW - 7200 * SECOND, num_qubits=5, readout_error_median=0.02,
+                      two_qubit_error_median=0.01)  # fmt: skip
+    status = StatusSample("ibm", "ibm_x", NOW - SECOND, status="online", queue_length=4)
+    index = AsOfIndex([Observed("ibm_x", summary)], [status])
+    found = [
+        line for line in expose_backends(index, [("ibm", "ibm_x"), ("", "elsewhere")], NOW) if not line.startswith("#")
+    ]
+    device = 'provider="ibm",device="ibm_x"'
+    assert f"quantum_device_calibration_age_hours{{{device}}} 2" in found
+    assert f"quantum_device_status{{{device}}} 1" in found
+    assert f"quantum_device_queue_length{{{device}}} 4" in found
+    readout = f'quantum_device_error_rate{{{device},error_type="readout_error"}} 0.02'
+    assert any(line.startswith(readout) for line in found)
+    assert not [line for line in found if "elsewhere" in line]
+
+
+INDICATORS = re.findall(
+    r"^\| [^|]+ \| `(sum.*)` \|$", (ROOT / "collector-config" / "metrics.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
+def test_service_levels_are_expressions_over_series_that_there_are(tmp_path):
+    assert len(INDICATORS) == 7
+    recording = [{"record": f"level:{i}", "expr": text} for i, text in enumerate(INDICATORS)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "levels", "rules": recording}]}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(tmp_path / "rules.yaml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    exposed = {}
+    for instrument in INSTRUMENTS:
+        own = {label.replace(".", "_") for label in instrument.labels}
+        same = {
+            label
+            for name in instrument.field_names
+            if name.name == metric_name(instrument.metric)
+            for label in name.labels
+        }
+        exposed[metric_name(instrument.metric)] = own | same
+        exposed |= {name.name: set(name.labels) for name in instrument.field_names if name.name not in exposed}
+    for text in INDICATORS:
+        for name, labels in re.findall(r"rate\((\w+)(?:\{([^}]*)\})?\[", text):
+            used = set(re.findall(r"(\w+)=", labels)) | set(re.findall(r"by \((\w+)\)", text))
+            assert used <= exposed[re.sub("_(bucket|count)$", "", name)] | {"le"}, text
