@@ -81,7 +81,7 @@ def test_names_choose_what_is_instrumented() -> None:
             print(error)
         """
     )
-    assert out.strip() == "cannot instrument 'quirk'; valid names are cirq, qiskit, qiskit_runtime"
+    assert out.strip() == "cannot instrument 'quirk'; valid names are braket, cirq, pennylane, qiskit, qiskit_runtime"
 
 
 def exporters(endpoint: str | None = None, protocol: str | None = None, **env: str) -> str:

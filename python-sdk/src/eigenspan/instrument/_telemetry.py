@@ -7,18 +7,22 @@ recorded; a good one leaves the status unset.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import baggage, trace
 from opentelemetry import context as otel
-from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
+from eigenspan.instrument._metrics import metrics_of
+from eigenspan.instrument._privacy import mask
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
@@ -29,26 +33,42 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+_LOG = logging.getLogger(__name__)
 _EXECUTING = otel.create_key("eigenspan-executing")
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 MESSAGE_LIMIT = 512
+STACK_LIMIT = 1000
 ERROR_TYPE = "error.type"
 MEASURED = frozenset(q.QuantumOperationName)
+STAGES = {stage.value: stage.value for stage in q.QuantumStageName} | {
+    "orchestrator_decision": q.QuantumStageName.DECISION.value
+}
+"""The last word of a span's type → the stage of a hybrid request that it is."""
 Value = str | bool | int | float | list[str]
 Attributes = Mapping[str, Value]
+RequestHook = Callable[[trace.Span, Mapping[str, Any]], None]
+ResponseHook = Callable[[trace.Span, BaseException | None], None]
 
 
 class Telemetry:
-    """The tracer and the instruments of one instrumentor."""
+    """The tracer and the metrics of one instrumentor, and the user's hooks.
 
-    def __init__(self, scope: str, tracer_provider: Any = None, meter_provider: Any = None) -> None:
+    `request_hook(span, attributes)` is called when a recorded span has started, `response_hook(span, error)` before it ends. What a
+    hook raises is logged and goes no further.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        tracer_provider: Any = None,
+        meter_provider: Any = None,
+        request_hook: RequestHook | None = None,
+        response_hook: ResponseHook | None = None,
+    ) -> None:
         self.tracer = trace.get_tracer(scope, tracer_provider=tracer_provider, schema_url=SCHEMA_URL)
-        meter = metrics.get_meter(scope, meter_provider=meter_provider, schema_url=SCHEMA_URL)
-        self._executions = meter.create_counter(
-            m.QUANTUM_CIRCUIT_EXECUTIONS.name, m.QUANTUM_CIRCUIT_EXECUTIONS.unit, m.QUANTUM_CIRCUIT_EXECUTIONS.brief
-        )
-        duration = m.QUANTUM_CLIENT_OPERATION_DURATION
-        self._durations = meter.create_histogram(duration.name, duration.unit, duration.brief)
+        self.metrics = metrics_of(scope, meter_provider)
+        self.request_hook = request_hook
+        self.response_hook = response_hook
 
     def start(
         self,
@@ -62,7 +82,7 @@ class Telemetry:
         word = kind.type.rsplit(".", 1)[1]
         named = {q.QUANTUM_OPERATION_NAME: word} if q.QUANTUM_OPERATION_NAME in kind.required else {}
         span = self.tracer.start_span(
-            f"{word} {target}" if target else word,
+            f"{word.replace('_', ' ')} {target}" if target else word.replace("_", " "),
             kind=_KINDS[kind.kind],
             attributes={s.SPAN_TYPE: kind.type, **named, **attributes},
             links=[Link(link)] if link and link.is_valid else None,
@@ -70,6 +90,8 @@ class Telemetry:
             record_exception=False,
             set_status_on_exception=False,
         )
+        if self.request_hook is not None and span.is_recording():
+            call_hook(self.request_hook, span, attributes)
         return Operation(self, span, word, attributes)
 
     @contextmanager
@@ -96,16 +118,43 @@ class Telemetry:
             otel.detach(token)
 
     def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
-        """One measurement of an operation."""
-        labels = {
-            key: attributes[key] for key in (q.QUANTUM_PROVIDER_NAME, q.QUANTUM_BACKEND_NAME) if key in attributes
-        }
+        """One measurement of an operation, by the attributes that it began or ended with."""
+        labels = dict(attributes)
         if error:
             labels[ERROR_TYPE] = error
+            if word in MEASURED and q.QUANTUM_PROVIDER_NAME in labels:
+                self.metrics.record(m.QUANTUM_CLIENT_ERRORS, 1, labels)
         if word == "execute":
-            self._executions.add(1, {**labels, q.QUANTUM_EXECUTION_SUCCESS: error is None})
+            labels[q.QUANTUM_EXECUTION_SUCCESS] = error is None
+            self._executed(seconds, labels)
+        elif word == "submit":
+            self.metrics.record(m.QUANTUM_JOB_SUBMISSIONS, 1, labels)
+            if attributes.get(q.QUANTUM_JOB_RETRY_COUNT):
+                self.metrics.record(m.QUANTUM_JOB_RETRIES, 1, labels)
         if word in MEASURED:
-            self._durations.record(seconds, {**labels, q.QUANTUM_OPERATION_NAME: word})
+            labels[q.QUANTUM_OPERATION_NAME] = word
+            self.metrics.record(m.QUANTUM_CLIENT_OPERATION_DURATION, seconds, labels)
+        if word in STAGES and (carried := baggage.get_all()) and q.QUANTUM_WORKFLOW_NAME in carried:
+            labels[q.QUANTUM_STAGE_NAME] = STAGES[word]
+            if q.QUANTUM_WORKLOAD_CLASS in carried:
+                labels[q.QUANTUM_WORKLOAD_CLASS] = str(carried[q.QUANTUM_WORKLOAD_CLASS])
+            self.metrics.record(m.QUANTUM_STAGE_REQUESTS, 1, labels)
+            self.metrics.record(m.QUANTUM_STAGE_DURATION, seconds, labels)
+
+    def _executed(self, seconds: float, labels: Mapping[str, Any]) -> None:
+        self.metrics.record(m.QUANTUM_CIRCUIT_EXECUTIONS, 1, labels)
+        self.metrics.record(m.QUANTUM_CIRCUIT_EXECUTION_DURATION, seconds, labels)
+        if shots := labels.get(q.QUANTUM_JOB_SHOTS):
+            self.metrics.record(m.QUANTUM_CIRCUIT_SHOTS, shots * labels.get(q.QUANTUM_CIRCUIT_COUNT, 1), labels)
+        for metric, key in _SIZES:
+            if key in labels:
+                self.metrics.record(metric, labels[key], labels)
+
+
+_SIZES = (
+    (m.QUANTUM_CIRCUIT_EXECUTED_DEPTH, q.QUANTUM_CIRCUIT_DEPTH),
+    (m.QUANTUM_CIRCUIT_EXECUTED_GATES, q.QUANTUM_CIRCUIT_GATE_COUNT),
+)
 
 
 class Operation:
@@ -117,7 +166,7 @@ class Operation:
         self._telemetry = telemetry
         self.span = span
         self._word = word
-        self._attributes = attributes
+        self._attributes = dict(attributes)
         self._begun = time.perf_counter()
         self._open = threading.Lock()
         if word == "execute" and span.is_recording():
@@ -135,6 +184,7 @@ class Operation:
 
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
+        self._attributes.update(attributes)
         self.span.set_attributes(dict(attributes))
 
     def end(self, error: BaseException | None = None, kind: str | None = None, message: str = "") -> None:
@@ -145,17 +195,15 @@ class Operation:
         kind = kind or (error_type(error) if error is not None else None)
         if self.span.is_recording():
             self._conclude(seconds, error, kind, message)
+            if self._telemetry.response_hook is not None:
+                call_hook(self._telemetry.response_hook, self.span, error)
         self.span.end()
         self._telemetry.count(self._word, seconds, self._attributes, kind)
 
     def _conclude(self, seconds: float, error: BaseException | None, kind: str | None, message: str) -> None:
         span = self.span
         if kind:
-            text = (message or str(error or ""))[:MESSAGE_LIMIT]
-            span.set_attribute(ERROR_TYPE, kind)
-            if error is not None:
-                span.record_exception(error, {"exception.message": text})
-            span.set_status(Status(StatusCode.ERROR, text))
+            fail(span, kind, message or str(error or ""), error)
         if self._word == "execute":
             status = q.QuantumJobStatus.FAILED if kind else q.QuantumJobStatus.COMPLETED
             span.set_attributes(
@@ -168,6 +216,31 @@ class Operation:
                     q.QUANTUM_JOB_EXECUTION_END_TIME: instant(),
                 }
             )
+
+
+def fail(span: trace.Span, kind: str, message: str, error: BaseException | None = None) -> None:
+    """Make a span an error of a type, with the exception and the end of its stack; what looks like a credential is masked."""
+    text = mask(message[: 8 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
+    span.set_attribute(ERROR_TYPE, kind)
+    if error is not None:
+        stack = mask("".join(traceback.format_exception(error, limit=-8, chain=False)))
+        span.add_event(
+            "exception",
+            {
+                "exception.type": error_type(error),
+                "exception.message": text,
+                "exception.stacktrace": stack[-STACK_LIMIT:],
+            },
+        )
+    span.set_status(Status(StatusCode.ERROR, text))
+
+
+def call_hook(hook: Callable[..., Any], *args: Any) -> None:
+    """Call a user's hook; what it raises is logged, and the program goes on."""
+    try:
+        hook(*args)
+    except Exception:  # noqa: BLE001 - a hook is the user's code, and a trace is not worth a program
+        _LOG.exception("a hook of the instrumentation failed; the span is recorded without it")
 
 
 def enabled() -> bool:
@@ -196,9 +269,10 @@ def error_type(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def instant() -> str:
-    """Now, as ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def instant(ns: int | None = None) -> str:
+    """A moment, now unless given in Unix nanoseconds, as ISO 8601 in UTC with milliseconds."""
+    moment = datetime.now(UTC) if ns is None else datetime.fromtimestamp(ns // 1_000_000 / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def sites(counts: Mapping[tuple[str, tuple[str, ...]], int], limit: int = 256) -> list[str]:
