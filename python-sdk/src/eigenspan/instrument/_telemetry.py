@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _EXECUTING = otel.create_key("eigenspan-executing")
+_CLAIM = otel.create_key("eigenspan-claim")
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 MESSAGE_LIMIT = 512
 STACK_LIMIT = 1000
 ERROR_TYPE = "error.type"
+RUNNING = frozenset({"submit", "execute"})
 MEASURED = frozenset(q.QuantumOperationName)
 STAGES = {stage.value: stage.value for stage in q.QuantumStageName} | {
     "orchestrator_decision": q.QuantumStageName.DECISION.value
@@ -80,6 +82,8 @@ class Telemetry:
     ) -> Operation:
         """A span of the type, named `operation target`, not yet current."""
         word = kind.type.rsplit(".", 1)[1]
+        if word in RUNNING and isinstance(claim := otel.get_value(_CLAIM), Claim):
+            claim.taken = True
         named = {q.QUANTUM_OPERATION_NAME: word} if q.QUANTUM_OPERATION_NAME in kind.required else {}
         span = self.tracer.start_span(
             f"{word.replace('_', ' ')} {target}" if target else word.replace("_", " "),
@@ -103,10 +107,12 @@ class Telemetry:
         link: SpanContext | None = None,
         *,
         mark: bool = False,
+        claim: Claim | None = None,
     ) -> Iterator[Operation]:
         """A current span around a block, ended with the block and failed by its exception."""
         operation = self.start(kind, target, attributes, link)
-        token = otel.attach(operation.context(mark=mark))
+        context = operation.context(mark=mark)
+        token = otel.attach(context if claim is None else otel.set_value(_CLAIM, claim, context))
         try:
             yield operation
         except BaseException as error:
@@ -157,20 +163,27 @@ _SIZES = (
 )
 
 
+class Claim:
+    """Whether something below a span is the execution that the span would otherwise be itself."""
+
+    taken = False
+
+
 class Operation:
     """One span under way. Ending it twice does nothing, from whichever thread."""
 
-    __slots__ = ("__weakref__", "_attributes", "_begun", "_open", "_telemetry", "_word", "span")
+    __slots__ = ("__weakref__", "_attributes", "_begun", "_begun_ns", "_open", "_telemetry", "_word", "span")
 
     def __init__(self, telemetry: Telemetry, span: trace.Span, word: str, attributes: Attributes) -> None:
         self._telemetry = telemetry
         self.span = span
         self._word = word
         self._attributes = dict(attributes)
+        self._begun_ns = time.time_ns()
         self._begun = time.perf_counter()
         self._open = threading.Lock()
         if word == "execute" and span.is_recording():
-            span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant())
+            span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant(self._begun_ns))
 
     @property
     def recording(self) -> bool:
@@ -186,6 +199,14 @@ class Operation:
         """Add attributes."""
         self._attributes.update(attributes)
         self.span.set_attributes(dict(attributes))
+
+    def become(self, kind: s.SpanType, target: str, attributes: Attributes) -> None:
+        """Turn the span into one of another type, of the same kind, before it ends."""
+        self._word = kind.type.rsplit(".", 1)[1]
+        self.span.update_name(f"{self._word} {target}")
+        self.set({s.SPAN_TYPE: kind.type, q.QUANTUM_OPERATION_NAME: self._word, **attributes})
+        if self.recording:
+            self.span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant(self._begun_ns))
 
     def end(self, error: BaseException | None = None, kind: str | None = None, message: str = "") -> None:
         """End the span: failed if there is an exception or an error type, else well."""
