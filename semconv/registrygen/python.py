@@ -16,6 +16,7 @@ def modules(registry: Registry) -> dict[str, str]:
     """File name → text of every generated module."""
     return {
         "__init__.py": _package(registry),
+        "arguments.py": _arguments(registry),
         "attributes.py": _attributes(registry),
         "events.py": _events(registry),
         "metrics.py": _metrics(registry),
@@ -129,6 +130,35 @@ def _spans(registry: Registry) -> str:
         out.append(f"\n{name}: Final = SpanType(\n" + _fields(fields | levels) + ")\n" + _doc(s.brief))
     out.append(_mapping("SPANS", "dict[str, SpanType]", short, raw=True) + _doc("Every span type by its type."))
     return "".join(out)
+
+
+PYTHON = {"string": "str", "int": "int", "double": "float", "boolean": "bool", "string[]": "Sequence[str]"}
+
+
+def _arguments(registry: Registry) -> str:
+    """A TypedDict for each span type: what it carries, as keywords of a Python function."""
+    types = {a.key: PYTHON[a.type] for a in registry.current}
+    used: dict[str, str] = {}
+    bodies = []
+    for s in registry.spans.values():
+        keys = [r.key for r in s.attributes if r.key not in ("error.type", "quantum.operation.name")]
+        words = {key.removeprefix("quantum.").replace(".", "_"): key for key in keys}
+        if len(words) < len(keys) or any(used.get(word, key) != key for word, key in words.items()):
+            raise ValueError(f"two attributes of {s.id} make the same keyword")
+        used |= words
+        name = "".join(word.capitalize() for word in s.id.rsplit(".", 1)[1].split("_"))
+        fields = "".join(f"    {word}: {types.get(key, 'str')}\n" for word, key in words.items())
+        bodies.append(f"\n\nclass {name}(TypedDict, total=False):\n" + _doc(s.brief, "    ") + "\n" + fields)
+    return (
+        HEADER.format(
+            doc="What spans made by hand take as keywords: names of attributes with `_` for dots, without `quantum`."
+        )
+        + "from collections.abc import Sequence\nfrom typing import Final, TypedDict\n"
+        + "".join(bodies)
+        + "\n"
+        + _mapping("ARGUMENTS", "dict[str, str]", dict(sorted(used.items())))
+        + _doc("Keyword → attribute.")
+    )
 
 
 def _tables(registry: Registry) -> str:

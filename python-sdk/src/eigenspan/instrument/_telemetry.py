@@ -46,6 +46,16 @@ STAGES = {stage.value: stage.value for stage in q.QuantumStageName} | {
     "orchestrator_decision": q.QuantumStageName.DECISION.value
 }
 """The last word of a span's type → the stage of a hybrid request that it is."""
+CARRIED = (
+    q.QUANTUM_REQUEST_CORRELATION_ID,
+    q.QUANTUM_REQUEST_ID,
+    q.QUANTUM_REQUEST_TENANT,
+    q.QUANTUM_WORKFLOW_NAME,
+    q.QUANTUM_WORKFLOW_VERSION,
+    q.QUANTUM_WORKLOAD_CLASS,
+    q.QUANTUM_CIRCUIT_FAMILY,
+)
+"""The baggage keys that become attributes of every span below."""
 Value = str | bool | int | float | list[str]
 Attributes = Mapping[str, Value]
 RequestHook = Callable[[trace.Span, Mapping[str, Any]], None]
@@ -79,16 +89,17 @@ class Telemetry:
         attributes: Attributes,
         link: SpanContext | None = None,
         start_ns: int | None = None,
+        name: str | None = None,
     ) -> Operation:
-        """A span of the type, named `operation target`, not yet current."""
+        """A span of the type, named `operation target` unless given, not yet current. What the request's baggage says is on it."""
         word = kind.type.rsplit(".", 1)[1]
         if word in RUNNING and isinstance(claim := otel.get_value(_CLAIM), Claim):
             claim.taken = True
         named = {q.QUANTUM_OPERATION_NAME: word} if q.QUANTUM_OPERATION_NAME in kind.required else {}
         span = self.tracer.start_span(
-            f"{word.replace('_', ' ')} {target}" if target else word.replace("_", " "),
+            name or f"{word.replace('_', ' ')} {target}".rstrip(),
             kind=_KINDS[kind.kind],
-            attributes={s.SPAN_TYPE: kind.type, **named, **attributes},
+            attributes={s.SPAN_TYPE: kind.type, **named, **requested(), **attributes},
             links=[Link(link)] if link and link.is_valid else None,
             start_time=start_ns,
             record_exception=False,
@@ -186,6 +197,11 @@ class Operation:
             span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant(self._begun_ns))
 
     @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What it began with and was given since."""
+        return self._attributes
+
+    @property
     def recording(self) -> bool:
         """Whether attributes that cost something are worth computing."""
         return self.span.is_recording()
@@ -262,6 +278,12 @@ def call_hook(hook: Callable[..., Any], *args: Any) -> None:
         hook(*args)
     except Exception:  # noqa: BLE001 - a hook is the user's code, and a trace is not worth a program
         _LOG.exception("a hook of the instrumentation failed; the span is recorded without it")
+
+
+def requested() -> dict[str, str]:
+    """What the baggage says of the request as a whole."""
+    carried = baggage.get_all()
+    return {key: str(carried[key]) for key in CARRIED if key in carried} if carried else {}
 
 
 def enabled() -> bool:
