@@ -8,13 +8,17 @@ alone, since a private job gives it once.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import qiskit_ibm_runtime
+from opentelemetry import trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
 from eigenspan.instrument._base import Instrumentor
+from eigenspan.instrument._propagate import listed
 from eigenspan.instrument._telemetry import Telemetry, enabled
 from eigenspan.instrument.qiskit import QiskitInstrumentor
 from eigenspan.semconv import attributes as q
@@ -63,3 +67,20 @@ class QiskitRuntimeInstrumentor(Instrumentor):
                 return fetched
 
         patcher.family(RuntimeJobV2, {"result": result})
+        patcher.method(qiskit_ibm_runtime.QiskitRuntimeService, "_run", tag)
+
+
+def tag(original: Function, service: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Leave the trace context of the submission in the tags of the job."""
+    options = kwargs.get("options", args[2] if len(args) > 2 else None)
+    tags = listed(trace.get_current_span().get_span_context()) if is_instrumentation_enabled() else []
+    if not tags:
+        return original(service, *args, **kwargs)
+    if options is None or isinstance(options, dict):
+        options = {**(options or {}), "job_tags": [*((options or {}).get("job_tags") or ()), *tags]}
+    else:
+        options = copy.copy(options)
+        options.job_tags = [*(options.job_tags or ()), *tags]
+    if len(args) > 2:
+        return original(service, *args[:2], options, *args[3:], **kwargs)
+    return original(service, *args, **{**kwargs, "options": options})

@@ -76,6 +76,10 @@ class Active:
         """Add an event."""
         self.span.add_event(name, dict(attributes or {}))
 
+    def fail(self, kind: str, message: str = "") -> None:
+        """End the span as a failure of a kind, for errors that are no exceptions."""
+        self._operation.end(kind=kind, message=message)
+
     def get_span_context(self) -> trace.SpanContext:
         """The ids of the span."""
         return self.span.get_span_context()
