@@ -136,22 +136,24 @@ PYTHON = {"string": "str", "int": "int", "double": "float", "boolean": "bool", "
 
 
 def _arguments(registry: Registry) -> str:
-    """A TypedDict for each span type: what it carries, as keywords of a Python function."""
+    """A TypedDict for each span type and event: what it carries, as keywords of a Python function."""
     types = {a.key: PYTHON[a.type] for a in registry.current}
     used: dict[str, str] = {}
     bodies = []
-    for s in registry.spans.values():
+    named = [(s, s.id.rpartition(".")[2].split("_")) for s in registry.spans.values()]
+    named += [(e, e.id.removeprefix("quantum.").replace(".", "_").split("_")) for e in registry.events.values()]
+    for s, name_words in named:
         keys = [r.key for r in s.attributes if r.key not in ("error.type", "quantum.operation.name")]
         words = {key.removeprefix("quantum.").replace(".", "_"): key for key in keys}
         if len(words) < len(keys) or any(used.get(word, key) != key for word, key in words.items()):
             raise ValueError(f"two attributes of {s.id} make the same keyword")
         used |= words
-        name = "".join(word.capitalize() for word in s.id.rsplit(".", 1)[1].split("_"))
+        name = "".join(word.capitalize() for word in name_words)
         fields = "".join(f"    {word}: {types.get(key, 'str')}\n" for word, key in words.items())
         bodies.append(f"\n\nclass {name}(TypedDict, total=False):\n" + _doc(s.brief, "    ") + "\n" + fields)
     return (
         HEADER.format(
-            doc="What spans made by hand take as keywords: names of attributes with `_` for dots, without `quantum`."
+            doc="What spans and events made by hand take as keywords: names of attributes with `_` for dots, without `quantum`."
         )
         + "from collections.abc import Sequence\nfrom typing import Final, TypedDict\n"
         + "".join(bodies)

@@ -36,9 +36,8 @@ def tapes_of(given: Any) -> Sequence[QuantumScript]:
 
 
 def shots_of(tapes: Sequence[QuantumScript]) -> dict[str, Any]:
-    """The most shots that a tape asks for; none for exact results."""
-    shots = max((tape.shots.total_shots or 0 for tape in tapes), default=0)
-    return {q.QUANTUM_JOB_SHOTS: shots} if shots else {}
+    """The most shots that a tape asks for; 0 for exact results, which take none."""
+    return {q.QUANTUM_JOB_SHOTS: max((tape.shots.total_shots or 0 for tape in tapes), default=0)}
 
 
 def circuit_facts(tapes: Sequence[QuantumScript]) -> dict[str, Any]:

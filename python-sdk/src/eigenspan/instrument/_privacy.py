@@ -7,10 +7,23 @@ Prompts, circuits and results are content: digests of them are recorded, they th
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+from eigenspan.semconv import attributes as q
+from eigenspan.semconv.tables import SENSITIVE_KEYS
+
+_LOG = logging.getLogger(__name__)
+Redact = Callable[[str, Any], Any]
+"""Called with the key and the value of an attribute; gives what to record instead, None to leave it out."""
+KIND_OF = dict.fromkeys(SENSITIVE_KEYS, "prompts") | {
+    q.QUANTUM_CIRCUIT_QASM: "circuits",
+    q.QUANTUM_RESULT_SUMMARY: "counts",
+}
+"""Attribute → the kind of content that it is."""
 CONTENT = frozenset({"prompts", "circuits", "counts"})
 _SECRET = re.compile(
     r"""(?ix)
@@ -24,6 +37,7 @@ _SECRET = re.compile(
 )
 MASK = "***"
 _allowed: frozenset[str] | None = None
+_redact: Redact | None = None
 
 
 def allow(kinds: Iterable[str] | None) -> None:
@@ -39,6 +53,34 @@ def allowed(kind: str) -> bool:
         words = os.environ.get("EIGENSPAN_RECORD", "").split(",")
         _allowed = frozenset(word.strip() for word in words) & CONTENT
     return kind in _allowed
+
+
+def redact_with(hook: Redact | None) -> None:
+    """Have this function look at each attribute before it is recorded; None for none."""
+    global _redact  # noqa: PLW0603
+    _redact = hook
+
+
+def scrub(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that may be recorded: no content that was not asked for, and as the hook leaves them.
+
+    Where the hook fails the value is not recorded.
+    """
+    kept = {key: value for key, value in attributes.items() if key not in KIND_OF or allowed(KIND_OF[key])}
+    return kept if _redact is None else _hooked(_redact, kept)
+
+
+def _hooked(hook: Redact, attributes: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key, value in attributes.items():
+        try:
+            new = hook(key, value)
+        except Exception:  # noqa: BLE001 - a hook is the user's code
+            _LOG.exception("the redaction hook failed; %s is not recorded", key)
+            continue
+        if new is not None:
+            found[key] = new
+    return found
 
 
 def mask(text: str) -> str:

@@ -22,7 +22,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from eigenspan.instrument._metrics import metrics_of
-from eigenspan.instrument._privacy import mask
+from eigenspan.instrument._privacy import mask, scrub
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
@@ -99,7 +99,7 @@ class Telemetry:
         span = self.tracer.start_span(
             name or f"{word.replace('_', ' ')} {target}".rstrip(),
             kind=_KINDS[kind.kind],
-            attributes={s.SPAN_TYPE: kind.type, **named, **requested(), **attributes},
+            attributes={s.SPAN_TYPE: kind.type, **named, **scrub({**requested(), **attributes})},
             links=[Link(link)] if link and link.is_valid else None,
             start_time=start_ns,
             record_exception=False,
@@ -214,7 +214,8 @@ class Operation:
     def set(self, attributes: Attributes) -> None:
         """Add attributes."""
         self._attributes.update(attributes)
-        self.span.set_attributes(dict(attributes))
+        if self.span.is_recording():
+            self.span.set_attributes(scrub(attributes))
 
     def become(self, kind: s.SpanType, target: str, attributes: Attributes) -> None:
         """Turn the span into one of another type, of the same kind, before it ends."""

@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 from opentelemetry import baggage, metrics, trace
 from opentelemetry import context as otel
 
+from eigenspan.instrument._privacy import scrub
 from eigenspan.instrument._telemetry import CARRIED, Operation, Telemetry, enabled, under
 from eigenspan.sdk.configure import provider_in_use
 from eigenspan.semconv import spans as s
@@ -120,7 +121,7 @@ class Spanned:
             if self._kind.type in _MARKED and not enabled():
                 nothing = Operation(telemetry(), trace.INVALID_SPAN, "", {})
                 return self._active(nothing, self._kind), context
-            name = self._name or name_of(self._kind, self._attributes)
+            name = self._name or name_of(self._kind, scrub(self._attributes))
             operation = telemetry().start(self._kind, "", self._attributes, name=name)
             marked = operation.context(mark=self._kind.type in _MARKED)
         return self._active(operation, self._kind), marked

@@ -1,4 +1,4 @@
-"""What spans made by hand take as keywords: names of attributes with `_` for dots, without `quantum`.
+"""What spans and events made by hand take as keywords: names of attributes with `_` for dots, without `quantum`.
 
 Generated from the registry by semconv/generate.py: edit the model, not this file.
 """
@@ -675,6 +675,113 @@ class Ingress(TypedDict, total=False):
     workflow_name: str
 
 
+class AlgorithmPerformance(TypedDict, total=False):
+    """How well an algorithm did."""
+
+    algorithm_name: str
+    algorithm_type: str
+    problem_type: str
+    problem_size: int
+    algorithm_value: float
+    algorithm_approximation_ratio: float
+    algorithm_advantage: float
+    algorithm_classical_method: str
+    algorithm_classical_value: float
+
+
+class BackendCalibrationChange(TypedDict, total=False):
+    """A new calibration of a backend came into force."""
+
+    provider_name: str
+    backend_name: str
+    backend_calibration_version: str
+    backend_calibration_id: str
+    backend_calibration_time: str
+    backend_calibration_readout_error_median: float
+    backend_calibration_two_qubit_error_median: float
+
+
+class CircuitExecution(TypedDict, total=False):
+    """Circuits were executed."""
+
+    provider_name: str
+    backend_name: str
+    execution_success: bool
+    job_id: str
+    job_shots: int
+    job_execution_duration: float
+    job_queue_duration: float
+    circuit_depth: int
+    circuit_gate_count: int
+    circuit_qubit_count: int
+    result_fidelity: float
+
+
+class CostEvent(TypedDict, total=False):
+    """Money was spent."""
+
+    provider_name: str
+    backend_name: str
+    cost_amount: float
+    cost_currency: str
+    cost_source: str
+    cost_type: str
+    job_id: str
+    workflow_name: str
+    request_tenant: str
+
+
+class ErrorEvent(TypedDict, total=False):
+    """The quantum part of a request went wrong."""
+
+    error_message: str
+    provider_name: str
+    backend_name: str
+    job_id: str
+    stage_name: str
+
+
+class EvaluationResult(TypedDict, total=False):
+    """An answer or a result was evaluated."""
+
+    evaluation_name: str
+    evaluation_score: float
+    evaluation_label: str
+    evaluation_explanation: str
+    workflow_name: str
+    workflow_version: str
+
+
+class HardwareEvent(TypedDict, total=False):
+    """Something happened to the hardware of a backend."""
+
+    provider_name: str
+    backend_name: str
+    hardware_change: str
+    backend_status: str
+    circuit_physical_qubits: Sequence[str]
+
+
+class JobStatusChange(TypedDict, total=False):
+    """A job went from one state to another."""
+
+    job_id: str
+    job_status: str
+    job_previous_status: str
+    job_queue_position: int
+    provider_name: str
+    backend_name: str
+
+
+class SecurityEvent(TypedDict, total=False):
+    """Something that touches security happened."""
+
+    security_category: str
+    security_action: str
+    provider_name: str
+    request_tenant: str
+
+
 ARGUMENTS: Final[dict[str, str]] = {
     "algorithm_advantage": "quantum.algorithm.advantage",
     "algorithm_approximation_ratio": "quantum.algorithm.approximation_ratio",
@@ -748,14 +855,21 @@ ARGUMENTS: Final[dict[str, str]] = {
     "cost_per_success": "quantum.cost.per_success",
     "cost_source": "quantum.cost.source",
     "cost_type": "quantum.cost.type",
+    "error_message": "quantum.error.message",
+    "evaluation_explanation": "quantum.evaluation.explanation",
+    "evaluation_label": "quantum.evaluation.label",
+    "evaluation_name": "quantum.evaluation.name",
+    "evaluation_score": "quantum.evaluation.score",
     "execution_success": "quantum.execution.success",
     "fallback_kind": "quantum.fallback.kind",
     "fallback_used": "quantum.fallback.used",
+    "hardware_change": "quantum.hardware.change",
     "job_duration": "quantum.job.duration",
     "job_execution_duration": "quantum.job.execution.duration",
     "job_execution_end_time": "quantum.job.execution.end_time",
     "job_execution_start_time": "quantum.job.execution.start_time",
     "job_id": "quantum.job.id",
+    "job_previous_status": "quantum.job.previous_status",
     "job_queue_duration": "quantum.job.queue.duration",
     "job_queue_enter_time": "quantum.job.queue.enter_time",
     "job_queue_leave_time": "quantum.job.queue.leave_time",
@@ -799,6 +913,9 @@ ARGUMENTS: Final[dict[str, str]] = {
     "route_taken": "quantum.route.taken",
     "rule_name": "quantum.rule.name",
     "rule_passed": "quantum.rule.passed",
+    "security_action": "quantum.security.action",
+    "security_category": "quantum.security.category",
+    "stage_name": "quantum.stage.name",
     "training_accuracy": "quantum.training.accuracy",
     "training_batch_size": "quantum.training.batch_size",
     "training_epoch_accuracy": "quantum.training.epoch.accuracy",
