@@ -78,6 +78,7 @@ lock: ## Resolve the dependencies again and write the lock files
 bench: install ## CPU-seconds for a million spans and memory, beside a real Collector where one was built
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.validate
+	$(BIN)/python -m tests.bench.instrument
 
 bench-peer: ## Build a real OpenTelemetry Collector to compare with (needs Go)
 	collector-config/otelcol/build.sh

@@ -211,3 +211,10 @@ def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
     assert [dict(vars(owner)) for owner in owners] == before
     kept(BELL, None, 3)
     assert recorder.spans == ()
+
+
+def test_a_transformation_tells_the_circuit_as_written_and_as_made(spans: Recorder) -> None:
+    cirq.optimize_for_target_gateset(BELL, gateset=cirq.CZTargetGateset())
+    facts = stable(spans.named("transpile")[0])
+    assert facts["quantum.circuit.logical.gate_count"] == 2
+    assert facts["quantum.circuit.gate_count"] > 2

@@ -131,6 +131,19 @@ def test_transpiling_is_one_span(spans: Recorder) -> None:
     facts = stable(spans.spans[0])
     assert facts["quantum.circuit.two_qubit_gate_count"] == 2
     assert facts["quantum.transpiler.optimization_level"] == 2
+    assert (facts["quantum.circuit.logical.qubit_count"], facts["quantum.circuit.logical.depth"]) == (3, 4)
+    assert facts["quantum.circuit.gate_count"] > facts["quantum.circuit.logical.gate_count"] == 3
+
+
+def test_the_slowest_passes_are_told_and_the_users_callback_is_called(spans: Recorder) -> None:
+    called = []
+    transpile(ghz(), BACKEND, optimization_level=1, callback=lambda **said: called.append(said["pass_"].name()))
+    events = spans.spans[0].events
+    assert {event.name for event in events} == {"transpiler.pass"}
+    seconds = [event.attributes["pass.duration"] for event in events]
+    assert seconds == sorted(seconds, reverse=True)
+    assert {event.attributes["pass.name"] for event in events} <= set(called)
+    assert 0 < len(events) <= 16
 
 
 def test_a_circuit_too_wide_fails_in_the_transpiler(spans: Recorder) -> None:

@@ -66,7 +66,10 @@ def scrub(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
     Where the hook fails the value is not recorded.
     """
-    kept = {key: value for key, value in attributes.items() if key not in KIND_OF or allowed(KIND_OF[key])}
+    kept = dict(attributes)
+    for key in KIND_OF.keys() & kept.keys():
+        if not allowed(KIND_OF[key]):
+            del kept[key]
     return kept if _redact is None else _hooked(_redact, kept)
 
 

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, trace
@@ -136,7 +137,7 @@ class Telemetry:
 
     def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
         """One measurement of an operation, by the attributes that it began or ended with."""
-        labels = dict(attributes)
+        labels = attributes if isinstance(attributes, dict) else dict(attributes)
         if error:
             labels[ERROR_TYPE] = error
             if word in MEASURED and q.QUANTUM_PROVIDER_NAME in labels:
@@ -151,7 +152,7 @@ class Telemetry:
         if word in MEASURED:
             labels[q.QUANTUM_OPERATION_NAME] = word
             self.metrics.record(m.QUANTUM_CLIENT_OPERATION_DURATION, seconds, labels)
-        if word in STAGES and (carried := baggage.get_all()) and q.QUANTUM_WORKFLOW_NAME in carried:
+        if (carried := baggage.get_all()) and q.QUANTUM_WORKFLOW_NAME in carried and word in STAGES:
             labels[q.QUANTUM_STAGE_NAME] = STAGES[word]
             if q.QUANTUM_WORKLOAD_CLASS in carried:
                 labels[q.QUANTUM_WORKLOAD_CLASS] = str(carried[q.QUANTUM_WORKLOAD_CLASS])
@@ -193,8 +194,6 @@ class Operation:
         self._begun_ns = time.time_ns()
         self._begun = time.perf_counter()
         self._open = threading.Lock()
-        if word == "execute" and span.is_recording():
-            span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant(self._begun_ns))
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -222,8 +221,6 @@ class Operation:
         self._word = kind.type.rsplit(".", 1)[1]
         self.span.update_name(f"{self._word} {target}")
         self.set({s.SPAN_TYPE: kind.type, q.QUANTUM_OPERATION_NAME: self._word, **attributes})
-        if self.recording:
-            self.span.set_attribute(q.QUANTUM_JOB_EXECUTION_START_TIME, instant(self._begun_ns))
 
     def end(self, error: BaseException | None = None, kind: str | None = None, message: str = "") -> None:
         """End the span: failed if there is an exception or an error type, else well."""
@@ -251,6 +248,7 @@ class Operation:
                     q.QUANTUM_JOB_QUEUE_DURATION: 0.0,
                     q.QUANTUM_JOB_EXECUTION_DURATION: seconds,
                     q.QUANTUM_JOB_DURATION: seconds,
+                    q.QUANTUM_JOB_EXECUTION_START_TIME: instant(self._begun_ns),
                     q.QUANTUM_JOB_EXECUTION_END_TIME: instant(),
                 }
             )
@@ -315,8 +313,26 @@ def error_type(error: BaseException) -> str:
 
 def instant(ns: int | None = None) -> str:
     """A moment, now unless given in Unix nanoseconds, as ISO 8601 in UTC with milliseconds."""
-    moment = datetime.now(UTC) if ns is None else datetime.fromtimestamp(ns // 1_000_000 / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(time.time_ns() if ns is None else ns, 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+LOGICAL = {
+    q.QUANTUM_CIRCUIT_DEPTH: q.QUANTUM_CIRCUIT_LOGICAL_DEPTH,
+    q.QUANTUM_CIRCUIT_QUBIT_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_QUBIT_COUNT,
+    q.QUANTUM_CIRCUIT_GATE_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_GATE_COUNT,
+    q.QUANTUM_CIRCUIT_TWO_QUBIT_GATE_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_TWO_QUBIT_GATE_COUNT,
+}
+
+
+def logical(facts: Attributes) -> dict[str, Any]:
+    """The counts of a circuit as it was written, from the same counts of any circuit."""
+    return {name: facts[key] for key, name in LOGICAL.items() if key in facts}
 
 
 def sites(counts: Mapping[tuple[str, tuple[str, ...]], int], limit: int = 256) -> list[str]:
