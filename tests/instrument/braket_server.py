@@ -20,8 +20,6 @@ from urllib.parse import unquote
 import boto3
 from botocore.config import Config
 from braket.aws import AwsSession
-from braket.circuits import Circuit
-from braket.devices import LocalSimulator
 
 QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1"
 STATES = ("CREATED", "QUEUED", "RUNNING")
@@ -70,15 +68,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-RESULT = LocalSimulator().run(Circuit().h(0).cnot(0, 1), shots=10).result()
-
-
 def result_document() -> str:
     """A result as S3 has it."""
     return json.dumps(
         {
             "braketSchemaHeader": {"name": "braket.task_result.gate_model_task_result", "version": "1"},
-            "measurements": RESULT.measurements.tolist(),
+            "measurements": [[0, 0], [1, 1]] * 5,
             "measuredQubits": [0, 1],
             "taskMetadata": {
                 "braketSchemaHeader": {"name": "braket.task_result.task_metadata", "version": "1"},

@@ -27,7 +27,12 @@ APP = {
         "import pennylane as qml\n@qml.qnode(qml.device('default.qubit'))\ndef f():\n    qml.H(0)\n    return qml.expval(qml.Z(0))\nf()\n"
     ),
 }
-BACKEND = {"cirq": "Simulator", "qiskit": "aer_simulator", "braket": "StateVectorSimulator", "pennylane": "default.qubit"}
+BACKEND = {
+    "cirq": "Simulator",
+    "qiskit": "aer_simulator",
+    "braket": "StateVectorSimulator",
+    "pennylane": "default.qubit",
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,18 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel installed, and this one's packages to be found after its own."""
     pytest.importorskip("opentelemetry.distro")
     home = tmp_path_factory.mktemp("distro")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(home)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        str(home),
+    ]
     subprocess.run([*pip, str(ROOT / "python-sdk")], check=True, timeout=120)
     (wheel,) = home.glob("*.whl")
     venv.create(home / "env", with_pip=False)
@@ -55,7 +71,12 @@ def test_a_program_is_traced_without_a_line_of_code(command: Path, tmp_path: Pat
     env |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
     run = "import sys; sys.argv[0] = 'opentelemetry-instrument'; from opentelemetry.instrumentation.auto_instrumentation import run; run()"
     done = subprocess.run(
-        [command, "-c", run, command, str(tmp_path / "app.py")], env=env, capture_output=True, text=True, timeout=180, check=False
+        [command, "-c", run, command, str(tmp_path / "app.py")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f'"name": "execute {BACKEND[library]}"') == 1, done.stdout + done.stderr

@@ -122,7 +122,7 @@ class _Hooks:
         pubs, args, kwargs = _listed(args, kwargs)
         attributes = _primitive_backend(runner) | {q.QUANTUM_PRIMITIVE_NAME: primitive.value}
         if primitive is q.QuantumPrimitiveName.SAMPLER:
-            attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", None))
+            attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", runner))
         run = partial(original, runner, *args, **kwargs)
         return self._run(attributes, pubs, run, remote=_is_remote(runner))
 
