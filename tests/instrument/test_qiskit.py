@@ -221,3 +221,44 @@ def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
     QiskitRuntimeInstrumentor().uninstrument()
     assert not QiskitInstrumentor().is_instrumented_by_opentelemetry
     assert [dict(vars(owner)) for owner in owners] == before
+
+
+def test_a_job_on_the_service_is_submitted_polled_and_fetched(spans: Recorder) -> None:
+    """The job is Qiskit's own class without its client: what it asks the service is answered here."""
+    from opentelemetry.trace import get_current_span
+    from qiskit.primitives import BaseSamplerV2
+    from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
+
+    class Job(RuntimeJobV2):
+        def __init__(self) -> None:
+            pass
+
+        def job_id(self) -> str:
+            return "cw8f2k0h1s3g"
+
+        def wait_for_final_state(self, timeout: float | None = None) -> None:
+            return None
+
+        def result(self, timeout: float | None = None) -> str:
+            self.wait_for_final_state()
+            return "result"
+
+    class Service:
+        pass
+
+    class Sampler(BaseSamplerV2):
+        _service = Service()
+        _backend = BACKEND
+
+        def run(self, pubs: Any, *, shots: int | None = None) -> Any:
+            assert get_current_span().get_span_context().is_valid
+            return Job()
+
+    job = Sampler().run([PLACED], shots=10)
+    job.wait_for_final_state()
+    assert job.result() == job.result() == "result"
+    assert spans.tree() == ["submit fake_manila PRODUCER", "poll fake_manila CLIENT", "result fake_manila CLIENT"]
+    submit, poll, result = spans.spans
+    assert poll.links[0].context == result.links[0].context == submit.context
+    assert spans.points("quantum.job.submissions", "quantum.backend.name") == {("fake_manila",): 1}
+    assert spans.executions() == {}

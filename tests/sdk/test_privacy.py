@@ -13,8 +13,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from eigenspan.instrument import _privacy
 from eigenspan.instrument._prices import Cost, Ledger, Price, PriceError, PriceTable
 from eigenspan.sdk import spans
+from eigenspan.sdk.content import circuit_facts
 from eigenspan.sdk.resources import observe_resources
 from tests.instrument.recording import Recorder
+from tests.sdk.circuits import LIBRARIES, bell
 
 SECRET = "s3cr3tValue0123456789"
 TEXTS = [
@@ -128,3 +130,32 @@ def test_resources_are_observed(tmp_path: Path) -> None:
     assert "hw.gpu.utilization" not in found
     assert max(found["process.memory.usage"]) > 1e6
     assert max(found["process.cpu.time"]) > 0
+
+
+@pytest.mark.parametrize("kinds", [(), ("circuits", "counts")])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_circuits_and_counts_are_digests_unless_asked_for(
+    recorder: Recorder, library: str, kinds: tuple[str, ...]
+) -> None:
+    _privacy.allow(kinds)
+    try:
+        with spans.circuit_assembly(bell(library)):
+            pass
+        with spans.post_process() as post:
+            post.counts({"00": 7, "11": 3})
+    finally:
+        _privacy.allow(None)
+    assembly, post_processing = (dict(span.attributes) for span in recorder.spans)
+    assert assembly["quantum.circuit.hash"].startswith("sha256:")
+    assert ("OPENQASM" in assembly.get("quantum.circuit.qasm", "")) == bool(kinds)
+    assert post_processing["quantum.result.size"] == 2
+    assert post_processing.get("quantum.result.summary") == ("00:7 11:3" if kinds else None)
+    if kinds:
+        recorder.exporter.clear()  # the validator rightly says that content is recorded
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_equal_circuits_have_equal_digests(library: str) -> None:
+    first, second = (circuit_facts(bell(library))["quantum.circuit.hash"] for _ in range(2))
+    assert first == second
+    assert circuit_facts("no circuit") == {}

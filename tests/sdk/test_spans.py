@@ -22,6 +22,7 @@ from eigenspan.semconv import spans as s
 from eigenspan.semconv.arguments import ARGUMENTS
 from eigenspan.semconv.tables import TYPES
 from tests.instrument.recording import Recorder
+from tests.sdk.circuits import LIBRARIES, bell
 
 BACKEND = {"provider_name": "ionq", "backend_name": "Aria-1"}
 CASES: list[tuple[Any, dict[str, Any], str]] = [
@@ -184,21 +185,9 @@ def test_an_instrumented_library_below_a_span_by_hand_makes_none(recorder: Recor
     assert len(recorder.spans) == 1
 
 
-@pytest.mark.parametrize("library", ["cirq", "qiskit", "braket", "pennylane"])
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_an_assembly_counts_any_librarys_circuit(recorder: Recorder, library: str) -> None:
-    module = pytest.importorskip({"braket": "braket.circuits"}.get(library, library))
-    if library == "cirq":
-        a, b = module.LineQubit.range(2)
-        circuit = module.Circuit(module.H(a), module.CNOT(a, b), module.measure(a, b))
-    elif library == "qiskit":
-        circuit = module.QuantumCircuit(2)
-        circuit.h(0)
-        circuit.cx(0, 1)
-        circuit.measure_all()
-    elif library == "braket":
-        circuit = module.Circuit().h(0).cnot(0, 1)
-    else:
-        circuit = module.tape.QuantumScript([module.H(0), module.CNOT([0, 1])], [module.counts(wires=[0, 1])])
+    circuit = bell(library)
     with spans.circuit_assembly() as assembly:
         assembly.describe(circuit)
     counts = {key.rsplit(".", 1)[1]: n for key, n in recorder.spans[0].attributes.items() if key.endswith("_count")}

@@ -19,7 +19,7 @@ from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
 from eigenspan.instrument._base import Instrumentor
 from eigenspan.instrument._propagate import listed
-from eigenspan.instrument._telemetry import Telemetry, enabled
+from eigenspan.instrument._telemetry import Telemetry, enabled, silent, under
 from eigenspan.instrument.qiskit import QiskitInstrumentor
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
@@ -58,7 +58,8 @@ class QiskitRuntimeInstrumentor(Instrumentor):
         def result(original: Function, job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             attributes, link, seen = getattr(job, "_eigenspan", ({}, None, False))
             if seen or not enabled():
-                return original(job, *args, **kwargs)
+                with under(silent()):
+                    return original(job, *args, **kwargs)
             attributes = {q.QUANTUM_PROVIDER_NAME: "ibm", q.QUANTUM_JOB_ID: job.job_id(), **attributes}
             target = str(attributes.get(q.QUANTUM_BACKEND_NAME, ""))
             with telemetry.span(s.RESULT, target, attributes, link, mark=True):
@@ -66,7 +67,16 @@ class QiskitRuntimeInstrumentor(Instrumentor):
                 job._eigenspan = (attributes, link, True)
                 return fetched
 
-        patcher.family(RuntimeJobV2, {"result": result})
+        def poll(original: Function, job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            nothing: tuple[dict[str, Any], Any, bool] = ({}, None, False)
+            attributes, link, _ = getattr(job, "_eigenspan", nothing)
+            if q.QUANTUM_BACKEND_NAME not in attributes or not enabled():
+                return original(job, *args, **kwargs)
+            known = {**attributes, q.QUANTUM_JOB_ID: job.job_id()}
+            with telemetry.span(s.POLL, str(attributes[q.QUANTUM_BACKEND_NAME]), known, link, mark=True):
+                return original(job, *args, **kwargs)
+
+        patcher.family(RuntimeJobV2, {"result": result, "wait_for_final_state": poll})
         patcher.method(qiskit_ibm_runtime.QiskitRuntimeService, "_run", tag)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from opentelemetry import baggage
 
 from eigenspan.instrument._prices import ledger
+from eigenspan.sdk.content import circuit_facts, outcome_facts
 from eigenspan.sdk.spanned import Active, Attributes, Spanned, checked, telemetry
 from eigenspan.semconv import arguments as a
 from eigenspan.semconv import attributes as q
@@ -99,7 +100,7 @@ def backend_selection(**given: Unpack[a.BackendSelection]) -> Spanned:
 
 def circuit_assembly(circuit: Any = None, **given: Unpack[a.CircuitAssembly]) -> Spanned:
     """Circuits are built. `circuit`, or `describe` called on the span with it, gives the counts, whether it is ever run or not."""
-    found = counted(circuit) if circuit is not None else {}
+    found = circuit_facts(circuit) if circuit is not None else {}
     return Spanned(s.CIRCUIT_ASSEMBLY, found | checked(given), active=Assembly)
 
 
@@ -107,9 +108,18 @@ class Assembly(Active):
     """A circuit being built."""
 
     def describe(self, circuit: Any) -> None:
-        """Add the counts of a circuit of Cirq, Qiskit, Braket or PennyLane."""
+        """Add counts and digest of a circuit of Cirq, Qiskit, Braket or PennyLane."""
         if self.span.is_recording():
-            self._operation.set(counted(circuit))
+            self._operation.set(circuit_facts(circuit))
+
+
+class Outcome(Active):
+    """Results being fetched or worked on."""
+
+    def counts(self, counts: Mapping[Any, int]) -> None:
+        """Add what counts by outcome are known by: how many outcomes, a digest; the counts only where they are recorded."""
+        if self.span.is_recording():
+            self._operation.set(outcome_facts(counts))
 
 
 def parameter_binding(**given: Unpack[a.ParameterBinding]) -> Spanned:
@@ -149,12 +159,12 @@ def execute(**given: Unpack[a.Execute]) -> Spanned:
 
 def result(**given: Unpack[a.Result]) -> Spanned:
     """Results are waited for, fetched and parsed."""
-    return Spanned(s.RESULT, checked(given))
+    return Spanned(s.RESULT, checked(given), active=Outcome)
 
 
 def post_process(**given: Unpack[a.PostProcess]) -> Spanned:
     """Results become an answer."""
-    return Spanned(s.POST_PROCESS, checked(given))
+    return Spanned(s.POST_PROCESS, checked(given), active=Outcome)
 
 
 def mitigation(**given: Unpack[a.Mitigation]) -> Spanned:
@@ -196,17 +206,6 @@ def training(**given: Unpack[a.Training]) -> Spanned:
 def epoch(**given: Unpack[a.Epoch]) -> Spanned:
     """One pass over the training data."""
     return Spanned(s.EPOCH, checked(given))
-
-
-def counted(circuit: Any) -> dict[str, Any]:
-    """The counts of a circuit, by the library that made it, which is there if the circuit is; none for other things."""
-    from importlib import import_module
-
-    roots = {kind.__module__.split(".", 1)[0] for kind in type(circuit).__mro__}
-    for root in roots & {"cirq", "qiskit", "braket", "pennylane"}:
-        found: dict[str, Any] = import_module(f"eigenspan.instrument._{root}_facts").circuit_facts([circuit])
-        return found
-    return {}
 
 
 def _count_fallback(active: Active, _: BaseException | None) -> None:
