@@ -73,9 +73,13 @@ def _metrics(registry: Registry) -> str:
         HEADER.format(doc="Metrics: name, instrument, unit, and the attributes that may be dimensions."),
         "from dataclasses import dataclass\nfrom typing import Final\n\n\n",
         "@dataclass(frozen=True, slots=True)\nclass Metric:\n",
-        _doc("What an instrument is made from. `buckets` are advice for histograms.", "    "),
+        _doc(
+            "What an instrument is made from. `buckets` are advice for histograms, `prometheus` the name in the field.",
+            "    ",
+        ),
         "\n    name: str\n    instrument: str\n    unit: str\n    brief: str\n",
-        "    attributes: tuple[str, ...] = ()\n    buckets: tuple[float, ...] = ()\n\n",
+        "    attributes: tuple[str, ...] = ()\n    buckets: tuple[float, ...] = ()\n",
+        '    prometheus: str = ""\n\n',
     ]
     for m in registry.metrics.values():
         fields: dict[str, Any] = {
@@ -85,6 +89,7 @@ def _metrics(registry: Registry) -> str:
             "brief": m.brief,
             "attributes": tuple(r.key for r in m.attributes),
             "buckets": tuple(float(b) for b in m.ours.get("buckets", ())),
+            "prometheus": m.ours.get("prometheus", ""),
         }
         out.append(f"\n{constant(m.id)}: Final = Metric(\n" + _fields(fields) + ")\n" + _doc(m.brief))
     out.append(_mapping("METRICS", "dict[str, Metric]", {m: constant(m) for m in registry.metrics}, raw=True))
