@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,13 @@ def test_plain_text_is_not(text: str) -> None:
 @given(st.text())
 def test_masking_takes_any_text(text: str) -> None:
     assert isinstance(_privacy.mask(text), str)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "token" * 20_000, "a.b-" * 25_000, '"' * 100_000, "bearer " * 15_000])
+def test_masking_takes_time_in_proportion(text: str) -> None:
+    begun = time.process_time()
+    _privacy.mask(text)
+    assert time.process_time() - begun < 2
 
 
 def test_content_is_left_out_unless_asked_for(recorder: Recorder) -> None:

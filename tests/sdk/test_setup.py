@@ -238,3 +238,23 @@ def test_setting_up_with_metrics_prices_and_content(tmp_path: Path) -> None:
         assert not _privacy.allowed("counts") and _prices.prices().prices == ()
         """
     )
+
+
+def test_metrics_too_work_again_after_a_shutdown() -> None:
+    run(
+        """
+        import eigenspan
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        for turn in ("first", "second"):
+            reader = InMemoryMetricReader()
+            eigenspan.setup(turn, processors=[], metric_readers=[reader], instrument=["cirq"])
+            import cirq
+            cirq.Simulator().run(cirq.Circuit(cirq.measure(cirq.LineQubit(0))), repetitions=1)
+            with eigenspan.spans.execute(provider_name="p", backend_name="b"):
+                pass
+            points = [(scope.scope.name, point.value) for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics
+                      for metric in scope.metrics if metric.name == "quantum.circuit.executions" for point in metric.data.data_points]
+            assert sorted(points) == [("eigenspan.instrument.cirq", 1), ("eigenspan.sdk", 1)], points
+            eigenspan.shutdown()
+        """
+    )

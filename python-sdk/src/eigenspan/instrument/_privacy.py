@@ -27,7 +27,7 @@ KIND_OF = dict.fromkeys(SENSITIVE_KEYS, "prompts") | {
 CONTENT = frozenset({"prompts", "circuits", "counts"})
 _SECRET = re.compile(
     r"""(?ix)
-      (?P<name>["']?[\w.-]*(?:api[_-]?key|access[_-]?key|token|secret|passw(?:or)?d|authorization|credential)[\w.-]*["']?\s*[:=]\s*)
+      (?P<name>["']?(?<![\w.-])[\w.-]{0,40}?(?:api[_-]?key|access[_-]?key|token|secret|passw(?:or)?d|authorization|credential)[\w.-]{0,40}["']?\s*[:=]\s*)
       (?:(?:bearer|basic|apikey)\s+)?["']?[^\s"',;&)}\]]+["']?
     | (?P<scheme>\b(?:bearer|basic|apikey)\s+)[A-Za-z0-9._~+/=-]{8,}
     | (?P<user>://[^\s/:@]*):[^\s/@]+(?=@)

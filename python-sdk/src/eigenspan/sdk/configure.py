@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -40,24 +41,26 @@ class Setup:
         self, provider: TracerProvider, instruments: Instruments, *, owned: bool, meters: MeterProvider | None = None
     ) -> None:
         self.provider = provider
-        self._meters = meters
+        self.meters = meters
         self._instruments = instruments
         self._owned = owned
 
     def flush(self, timeout_ms: int = 30_000) -> bool:
         """Send what has ended; false if that took too long."""
-        if self._meters is not None:
-            self._meters.force_flush(timeout_ms)
+        if self.meters is not None:
+            self.meters.force_flush(timeout_ms)
         return bool(self.provider.force_flush(timeout_ms))
 
     def shutdown(self) -> None:
         """Put the libraries back, send what is left, and end the exporter."""
         global _current  # noqa: PLW0603
         self._instruments.close()
-        if self._owned:
-            self.provider.shutdown()
-        if self._meters is not None:
-            self._meters.shutdown()
+        ends = [self.provider.shutdown] if self._owned else []
+        ends += [self.meters.shutdown] if self.meters is not None else []
+        with ThreadPoolExecutor(
+            2, thread_name_prefix="eigenspan-end"
+        ) as both:  # each may wait for a collector that is not there
+            list(both.map(lambda end: end(), ends))
         for forget in (_prices.use, _privacy.allow, _privacy.redact_with):
             forget(None)
         if _current is self:
@@ -110,13 +113,20 @@ def setup(
     if metric_readers is None:
         metric_readers = _reading(endpoint, protocol) if processors is None and owned else ()
     meters = _meters(provider.resource, list(metric_readers))
-    _current = Setup(provider, Instruments(names, tracer_provider=provider), owned=owned, meters=meters)
+    _current = Setup(
+        provider, Instruments(names, tracer_provider=provider, meter_provider=meters), owned=owned, meters=meters
+    )
     return _current
 
 
 def provider_in_use() -> TracerProvider | None:
     """The tracer provider of the set-up in force; None leaves it to OpenTelemetry's global one."""
     return _current.provider if _current is not None else None
+
+
+def meters_in_use() -> MeterProvider | None:
+    """The meter provider of the set-up in force; None leaves it to OpenTelemetry's global one."""
+    return _current.meters if _current is not None else None
 
 
 def shutdown() -> None:

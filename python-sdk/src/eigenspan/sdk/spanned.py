@@ -26,7 +26,7 @@ from opentelemetry import context as otel
 
 from eigenspan.instrument._privacy import scrub
 from eigenspan.instrument._telemetry import CARRIED, Operation, Telemetry, enabled, under
-from eigenspan.sdk.configure import provider_in_use
+from eigenspan.sdk.configure import meters_in_use, provider_in_use
 from eigenspan.semconv import spans as s
 from eigenspan.semconv.arguments import ARGUMENTS
 from eigenspan.semconv.tables import TYPES
@@ -236,7 +236,8 @@ class Spanned:
 def telemetry() -> Telemetry:
     """The telemetry of spans by hand, at the providers that are now in use."""
     global _latest  # noqa: PLW0603
-    tracers, meters = provider_in_use() or trace.get_tracer_provider(), metrics.get_meter_provider()
+    tracers = provider_in_use() or trace.get_tracer_provider()
+    meters = meters_in_use() or metrics.get_meter_provider()
     if _latest is None or _latest[0] is not tracers or _latest[1] is not meters:
         _latest = (tracers, meters, Telemetry("eigenspan.sdk", tracers, meters))
     return _latest[2]

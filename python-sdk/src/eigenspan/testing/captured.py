@@ -118,6 +118,7 @@ def capture() -> Iterator[Captured]:
         patch.object(trace, "_TRACER_PROVIDER", made.tracer_provider),
         patch.object(metrics._internal, "_METER_PROVIDER", made.meter_provider),  # noqa: SLF001
         patch("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider),
+        patch("eigenspan.sdk.spanned.meters_in_use", lambda: made.meter_provider),
     ):
         try:
             yield made
