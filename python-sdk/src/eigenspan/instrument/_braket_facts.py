@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from braket.circuits import Circuit
@@ -53,18 +54,19 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
     facts[q.QUANTUM_CIRCUIT_DEPTH] = max(c.depth for c in circuits)
     if sum(len(c.moments) for c in circuits) > OPERATION_LIMIT:
         return facts
-    gates = two = measured = 0
+    gates = two = measured = width = 0
     for circuit in circuits:
-        explicit = 0
+        explicit, qubits = 0, circuit.qubit_count
+        width = max(width, qubits)
         for instruction in circuit.instructions:
             if isinstance(instruction.operator, Measure):
                 explicit += len(instruction.target)
-            elif not _is_directive(instruction.operator):
+            elif not _is_directive(type(instruction.operator)):
                 gates += 1
                 two += len(instruction.target) + len(instruction.control) > 1
-        measured += explicit or circuit.qubit_count
+        measured += explicit or qubits
     return facts | {
-        q.QUANTUM_CIRCUIT_QUBIT_COUNT: max(c.qubit_count for c in circuits),
+        q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
         q.QUANTUM_CIRCUIT_GATE_COUNT: gates,
         q.QUANTUM_CIRCUIT_TWO_QUBIT_GATE_COUNT: two,
         q.QUANTUM_CIRCUIT_MEASUREMENT_COUNT: measured,
@@ -72,8 +74,9 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _is_directive(operator: Any) -> bool:
-    return "compiler_directive" in type(operator).__module__ or "noise" in type(operator).__module__
+@cache
+def _is_directive(kind: type) -> bool:
+    return "compiler_directive" in kind.__module__ or "noise" in kind.__module__
 
 
 def task_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
