@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from braket.circuits import Circuit
@@ -61,7 +60,7 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
         for instruction in circuit.instructions:
             if isinstance(instruction.operator, Measure):
                 explicit += len(instruction.target)
-            elif not _is_directive(type(instruction.operator)):
+            elif not _is_directive(type(instruction.operator).__module__):
                 gates += 1
                 two += len(instruction.target) + len(instruction.control) > 1
         measured += explicit or qubits
@@ -74,9 +73,8 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-@cache
-def _is_directive(kind: type) -> bool:
-    return "compiler_directive" in kind.__module__ or "noise" in kind.__module__
+def _is_directive(module: str) -> bool:
+    return "compiler_directive" in module or "noise" in module
 
 
 def task_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
