@@ -79,6 +79,7 @@ bench: install ## CPU-seconds for a million spans and memory, beside a real Coll
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.validate
 	$(BIN)/python -m tests.bench.turn
+	$(BIN)/python -m tests.bench.instrument
 
 bench-peer: ## Build a real OpenTelemetry Collector to compare with (needs Go)
 	collector-config/otelcol/build.sh

@@ -16,6 +16,7 @@ def modules(registry: Registry) -> dict[str, str]:
     """File name → text of every generated module."""
     return {
         "__init__.py": _package(registry),
+        "arguments.py": _arguments(registry),
         "attributes.py": _attributes(registry),
         "events.py": _events(registry),
         "metrics.py": _metrics(registry),
@@ -72,9 +73,13 @@ def _metrics(registry: Registry) -> str:
         HEADER.format(doc="Metrics: name, instrument, unit, and the attributes that may be dimensions."),
         "from dataclasses import dataclass\nfrom typing import Final\n\n\n",
         "@dataclass(frozen=True, slots=True)\nclass Metric:\n",
-        _doc("What an instrument is made from. `buckets` are advice for histograms.", "    "),
+        _doc(
+            "What an instrument is made from. `buckets` are advice for histograms, `prometheus` the name in the field.",
+            "    ",
+        ),
         "\n    name: str\n    instrument: str\n    unit: str\n    brief: str\n",
-        "    attributes: tuple[str, ...] = ()\n    buckets: tuple[float, ...] = ()\n\n",
+        "    attributes: tuple[str, ...] = ()\n    buckets: tuple[float, ...] = ()\n",
+        '    prometheus: str = ""\n\n',
     ]
     for m in registry.metrics.values():
         fields: dict[str, Any] = {
@@ -84,6 +89,7 @@ def _metrics(registry: Registry) -> str:
             "brief": m.brief,
             "attributes": tuple(r.key for r in m.attributes),
             "buckets": tuple(float(b) for b in m.ours.get("buckets", ())),
+            "prometheus": m.ours.get("prometheus", ""),
         }
         out.append(f"\n{constant(m.id)}: Final = Metric(\n" + _fields(fields) + ")\n" + _doc(m.brief))
     out.append(_mapping("METRICS", "dict[str, Metric]", {m: constant(m) for m in registry.metrics}, raw=True))
@@ -129,6 +135,37 @@ def _spans(registry: Registry) -> str:
         out.append(f"\n{name}: Final = SpanType(\n" + _fields(fields | levels) + ")\n" + _doc(s.brief))
     out.append(_mapping("SPANS", "dict[str, SpanType]", short, raw=True) + _doc("Every span type by its type."))
     return "".join(out)
+
+
+PYTHON = {"string": "str", "int": "int", "double": "float", "boolean": "bool", "string[]": "Sequence[str]"}
+
+
+def _arguments(registry: Registry) -> str:
+    """A TypedDict for each span type and event: what it carries, as keywords of a Python function."""
+    types = {a.key: PYTHON[a.type] for a in registry.current}
+    used: dict[str, str] = {}
+    bodies = []
+    named = [(s, s.id.rpartition(".")[2].split("_")) for s in registry.spans.values()]
+    named += [(e, e.id.removeprefix("quantum.").replace(".", "_").split("_")) for e in registry.events.values()]
+    for s, name_words in named:
+        keys = [r.key for r in s.attributes if r.key not in ("error.type", "quantum.operation.name")]
+        words = {key.removeprefix("quantum.").replace(".", "_"): key for key in keys}
+        if len(words) < len(keys) or any(used.get(word, key) != key for word, key in words.items()):
+            raise ValueError(f"two attributes of {s.id} make the same keyword")
+        used |= words
+        name = "".join(word.capitalize() for word in name_words)
+        fields = "".join(f"    {word}: {types.get(key, 'str')}\n" for word, key in words.items())
+        bodies.append(f"\n\nclass {name}(TypedDict, total=False):\n" + _doc(s.brief, "    ") + "\n" + fields)
+    return (
+        HEADER.format(
+            doc="What spans and events made by hand take as keywords: names of attributes with `_` for dots, without `quantum`."
+        )
+        + "from collections.abc import Sequence\nfrom typing import Final, TypedDict\n"
+        + "".join(bodies)
+        + "\n"
+        + _mapping("ARGUMENTS", "dict[str, str]", dict(sorted(used.items())))
+        + _doc("Keyword → attribute.")
+    )
 
 
 def _tables(registry: Registry) -> str:

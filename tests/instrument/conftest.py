@@ -16,5 +16,6 @@ def recorder() -> Iterator[Recorder]:
     yield made
     for span in made.spans:
         conforms(span)
+    assert [str(found) for found in made.findings()] == []
     made.tracer_provider.shutdown()
     made.meter_provider.shutdown()

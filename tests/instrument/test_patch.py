@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from eigenspan.instrument._patch import Patcher
@@ -89,3 +90,29 @@ def test_two_patchers_do_not_wrap_twice() -> None:
         patcher.family(base, {"run": counting(calls)})
     base().run()
     assert calls == ["Base"]
+
+
+def test_a_method_that_was_decorated_while_wrapped_can_be_wrapped_again() -> None:
+    """Lightning's devices do so: their class is decorated when it has been made, with `functools.wraps`."""
+
+    class Base:
+        def run(self) -> str:
+            return "base"
+
+    first = Patcher()
+    first.family(Base, {"run": lambda original, self, args, kwargs: "first " + original(self)})
+
+    class Late(Base):
+        def run(self) -> str:
+            return "late"
+
+    inner = Late.run
+    Late.run = functools.wraps(inner)(lambda self: "decorated " + inner(self))  # type: ignore[method-assign]
+    assert Late().run() == "decorated first late"
+    first.restore()
+    assert Late().run() == "decorated late"
+    second = Patcher()
+    second.family(Base, {"run": lambda original, self, args, kwargs: "second " + original(self)})
+    assert Late().run() == "second decorated late"
+    second.restore()
+    assert Late().run() == "decorated late"

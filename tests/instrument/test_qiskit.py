@@ -131,6 +131,19 @@ def test_transpiling_is_one_span(spans: Recorder) -> None:
     facts = stable(spans.spans[0])
     assert facts["quantum.circuit.two_qubit_gate_count"] == 2
     assert facts["quantum.transpiler.optimization_level"] == 2
+    assert (facts["quantum.circuit.logical.qubit_count"], facts["quantum.circuit.logical.depth"]) == (3, 4)
+    assert facts["quantum.circuit.gate_count"] > facts["quantum.circuit.logical.gate_count"] == 3
+
+
+def test_the_slowest_passes_are_told_and_the_users_callback_is_called(spans: Recorder) -> None:
+    called = []
+    transpile(ghz(), BACKEND, optimization_level=1, callback=lambda **said: called.append(said["pass_"].name()))
+    events = spans.spans[0].events
+    assert {event.name for event in events} == {"transpiler.pass"}
+    seconds = [event.attributes["pass.duration"] for event in events]
+    assert seconds == sorted(seconds, reverse=True)
+    assert {event.attributes["pass.name"] for event in events} <= set(called)
+    assert 0 < len(events) <= 16
 
 
 def test_a_circuit_too_wide_fails_in_the_transpiler(spans: Recorder) -> None:
@@ -208,3 +221,44 @@ def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
     QiskitRuntimeInstrumentor().uninstrument()
     assert not QiskitInstrumentor().is_instrumented_by_opentelemetry
     assert [dict(vars(owner)) for owner in owners] == before
+
+
+def test_a_job_on_the_service_is_submitted_polled_and_fetched(spans: Recorder) -> None:
+    """The job is Qiskit's own class without its client: what it asks the service is answered here."""
+    from opentelemetry.trace import get_current_span
+    from qiskit.primitives import BaseSamplerV2
+    from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
+
+    class Job(RuntimeJobV2):
+        def __init__(self) -> None:
+            pass
+
+        def job_id(self) -> str:
+            return "cw8f2k0h1s3g"
+
+        def wait_for_final_state(self, timeout: float | None = None) -> None:
+            return None
+
+        def result(self, timeout: float | None = None) -> str:
+            self.wait_for_final_state()
+            return "result"
+
+    class Service:
+        pass
+
+    class Sampler(BaseSamplerV2):
+        _service = Service()
+        _backend = BACKEND
+
+        def run(self, pubs: Any, *, shots: int | None = None) -> Any:
+            assert get_current_span().get_span_context().is_valid
+            return Job()
+
+    job = Sampler().run([PLACED], shots=10)
+    job.wait_for_final_state()
+    assert job.result() == job.result() == "result"
+    assert spans.tree() == ["submit fake_manila PRODUCER", "poll fake_manila CLIENT", "result fake_manila CLIENT"]
+    submit, poll, result = spans.spans
+    assert poll.links[0].context == result.links[0].context == submit.context
+    assert spans.points("quantum.job.submissions", "quantum.backend.name") == {("fake_manila",): 1}
+    assert spans.executions() == {}

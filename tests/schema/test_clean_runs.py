@@ -19,7 +19,7 @@ from tests.instrument.recording import Recorder
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     made = Recorder()
     made.tracer_provider.add_span_processor(RequestAttributes())
-    monkeypatch.setattr("eigenspan.sdk.spans.provider_in_use", lambda: made.tracer_provider)
+    monkeypatch.setattr("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider)
     yield made
     made.tracer_provider.shutdown()
     made.meter_provider.shutdown()

@@ -81,7 +81,7 @@ def test_names_choose_what_is_instrumented() -> None:
             print(error)
         """
     )
-    assert out.strip() == "cannot instrument 'quirk'; valid names are cirq, qiskit, qiskit_runtime"
+    assert out.strip() == "cannot instrument 'quirk'; valid names are braket, cirq, pennylane, qiskit, qiskit_runtime"
 
 
 def exporters(endpoint: str | None = None, protocol: str | None = None, **env: str) -> str:
@@ -169,3 +169,92 @@ def test_ids_neither_follow_nor_change_the_state_of_random() -> None:
     assert (generator.generate_trace_id(), generator.generate_span_id()) != first
     assert 0 < first[0] < 1 << 128
     assert 0 < first[1] < 1 << 64
+
+
+def test_a_forked_child_makes_ids_of_its_own() -> None:
+    out = run(
+        """
+        import os
+        from eigenspan.sdk.ids import SystemIdGenerator
+        generator = SystemIdGenerator()
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.write(write, str(generator.generate_trace_id()).encode())
+            os._exit(0)
+        os.wait()
+        print(os.read(read, 100).decode(), generator.generate_trace_id())
+        """
+    )
+    first, second = out.split()
+    assert first != second
+
+
+def test_an_instrumented_program_can_fork_and_pickle() -> None:
+    """Children of a pool run instrumented circuits, and what crosses to them and back is what the library made."""
+    run(
+        """
+        import multiprocessing, pickle
+        import eigenspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        exporter = InMemorySpanExporter()
+        eigenspan.setup("svc", processors=[SimpleSpanProcessor(exporter)], instrument=["cirq"])
+        import cirq
+        circuit = cirq.Circuit(cirq.X(cirq.LineQubit(0)), cirq.measure(cirq.LineQubit(0), key="m"))
+
+        def one(n):
+            result = cirq.Simulator().run(circuit, repetitions=n)
+            spans = exporter.get_finished_spans()
+            return pickle.loads(pickle.dumps(result)) == result and int(result.measurements["m"].sum()), [s.context.span_id for s in spans]
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            found = pool.map(one, [3, 4, 5, 6])
+        assert [ones for ones, _ in found] == [3, 4, 5, 6]
+        ids = {ids[-1] for _, ids in found}
+        assert len(ids) == 4, ids
+        """
+    )
+
+
+def test_setting_up_with_metrics_prices_and_content(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("[[price]]\nprovider = 'p'\ncurrency = 'USD'\nper_shot = 1\n")
+    run(
+        f"""
+        import eigenspan
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        from eigenspan.instrument import _prices, _privacy
+        reader = InMemoryMetricReader()
+        eigenspan.setup("svc", processors=[], metric_readers=[reader], prices={str(tmp_path / "p.toml")!r}, record=["counts"],
+                        redact=lambda key, value: value, instrument=False)
+        assert _privacy.allowed("counts") and not _privacy.allowed("prompts")
+        assert _prices.prices().find("p", "b").per_shot == 1
+        with eigenspan.workflow("w"), eigenspan.spans.execute(provider_name="p", backend_name="b", job_shots=2):
+            pass
+        scopes = reader.get_metrics_data().resource_metrics[0].scope_metrics
+        names = {{metric.name for scope in scopes for metric in scope.metrics}}
+        assert {{"quantum.circuit.executions", "quantum.stage.duration", "process.cpu.time"}} <= names, names
+        eigenspan.shutdown()
+        assert not _privacy.allowed("counts") and _prices.prices().prices == ()
+        """
+    )
+
+
+def test_metrics_too_work_again_after_a_shutdown() -> None:
+    run(
+        """
+        import eigenspan
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        for turn in ("first", "second"):
+            reader = InMemoryMetricReader()
+            eigenspan.setup(turn, processors=[], metric_readers=[reader], instrument=["cirq"])
+            import cirq
+            cirq.Simulator().run(cirq.Circuit(cirq.measure(cirq.LineQubit(0))), repetitions=1)
+            with eigenspan.spans.execute(provider_name="p", backend_name="b"):
+                pass
+            points = [(scope.scope.name, point.value) for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics
+                      for metric in scope.metrics if metric.name == "quantum.circuit.executions" for point in metric.data.data_points]
+            assert sorted(points) == [("eigenspan.instrument.cirq", 1), ("eigenspan.sdk", 1)], points
+            eigenspan.shutdown()
+        """
+    )

@@ -76,9 +76,9 @@ def _execute(submission: trace.SpanContext) -> None:
 
 
 def _tracer() -> trace.Tracer:
-    from eigenspan.sdk import spans
+    from eigenspan.sdk import spanned
 
-    return trace.get_tracer("reference", tracer_provider=spans.provider_in_use(), schema_url=SCHEMA_URL)
+    return trace.get_tracer("reference", tracer_provider=spanned.provider_in_use(), schema_url=SCHEMA_URL)
 
 
 def llm() -> None:

@@ -23,7 +23,7 @@ def test_every_signal_has_a_scenario(registry) -> None:
 @pytest.mark.parametrize("type_", scenarios.SPANS)
 def test_a_span_of_the_type_is_made_and_conforms(type_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
-    monkeypatch.setattr("eigenspan.sdk.spans.provider_in_use", lambda: recorder.tracer_provider)
+    monkeypatch.setattr("eigenspan.sdk.spanned.provider_in_use", lambda: recorder.tracer_provider)
     scenarios.SPANS[type_]()
     made = [s for s in recorder.spans if (s.attributes or {}).get(spans.SPAN_TYPE) == type_]
     assert made

@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eigenspan.sdk import setup, shutdown, stage, workflow
+    from eigenspan.sdk import setup, shutdown, spans, stage, workflow
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "setup", "shutdown", "stage", "workflow"]
+__all__ = ["__version__", "setup", "shutdown", "spans", "stage", "workflow"]
 
 
 def __getattr__(name: str) -> Any:
     """The SDK's functions, imported when first used: the package itself costs nothing to import."""
-    if name in ("setup", "shutdown", "stage", "workflow"):
+    if name in __all__:
         from eigenspan import sdk
 
         return getattr(sdk, name)

@@ -23,6 +23,7 @@ _COMMANDS = {
     "validate": "validate",
     "doctor": "doctor",
     "outbox": "outbox",
+    "jobs": "jobs",
 }
 
 

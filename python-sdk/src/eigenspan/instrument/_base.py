@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """An instrumentor that patches when told to and puts everything back when told to.
 
-    `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used.
+    `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used. `request_hook(span, attributes)`
+    and `response_hook(span, error)` are called as `Telemetry` says.
     """
 
     scope = "eigenspan.instrument"
@@ -29,7 +30,13 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         self._patcher = Patcher()
-        telemetry = Telemetry(self.scope, kwargs.get("tracer_provider"), kwargs.get("meter_provider"))
+        telemetry = Telemetry(
+            self.scope,
+            kwargs.get("tracer_provider"),
+            kwargs.get("meter_provider"),
+            kwargs.get("request_hook"),
+            kwargs.get("response_hook"),
+        )
         self.patch(self._patcher, telemetry)
 
     def _uninstrument(self, **kwargs: Any) -> None:

@@ -16,6 +16,7 @@ from opentelemetry import trace
 
 from eigenspan.instrument._base import when_imported
 from eigenspan.instrument._cirq_facts import circuit_facts
+from eigenspan.instrument._propagate import labels
 from eigenspan.instrument._telemetry import Telemetry, enabled, silent, total, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
@@ -74,6 +75,9 @@ class Engine:
         with self.telemetry.span(s.SUBMIT, processor.processor_id, attributes) as operation:
             if operation.recording:
                 operation.set(circuit_facts(_circuits(args[0] if args else kwargs.get("program")), placed=True))
+            if processor.__module__.endswith("engine_processor"):
+                here = operation.span.get_span_context()
+                kwargs["job_labels"] = {**labels(here), **(kwargs.get("job_labels") or {})}
             job = await original(processor, *args, **kwargs)
             operation.set({q.QUANTUM_JOB_ID: job.id(), q.QUANTUM_JOB_STATUS: q.QuantumJobStatus.CREATED.value})
             job._eigenspan_submit = operation.span.get_span_context()

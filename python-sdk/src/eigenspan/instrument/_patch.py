@@ -31,7 +31,7 @@ class Patcher:
         original = owner.__dict__.get(name)
         if original is None or not callable(original) or getattr(original, "__isabstractmethod__", False):
             return
-        if _is_alternative(owner, name, original) or hasattr(original, "_eigenspan_original"):
+        if _is_alternative(owner, name, original) or getattr(original, "_eigenspan_call", None) is original:
             return
         self._set(owner, name, self._wrapped(original, wrapper))
 
@@ -95,7 +95,7 @@ class Patcher:
                 return original(instance, *args, **kwargs)
             return wrapper(original, instance, args, kwargs)
 
-        call._eigenspan_original = original  # type: ignore[attr-defined]
+        call._eigenspan_call = call  # type: ignore[attr-defined]  # other people's decorators copy it, and are not it
         return call
 
 

@@ -57,6 +57,7 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
     if not circuits or sum(len(c.data) for c in circuits) > OPERATION_LIMIT:
         return facts
     counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    placed = device_qubits is not None and all(c.num_qubits == device_qubits for c in circuits)
     depth = width = 0
     for circuit in circuits:
         levels: dict[Any, int] = {}
@@ -65,11 +66,13 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
             operation = instruction.operation.name
             if operation in _DIRECTIVES:
                 continue
-            bits = (*instruction.qubits, *instruction.clbits)
-            level = 1 + max((levels.get(bit, 0) for bit in bits), default=0)
+            qubits = instruction.qubits
+            bits = (*qubits, *instruction.clbits)
+            level = 1 + max([levels.get(bit, 0) for bit in bits], default=0)
             levels.update(dict.fromkeys(bits, level))
-            used.update(instruction.qubits)
-            counts[operation, tuple(str(circuit.find_bit(bit).index) for bit in instruction.qubits)] += 1
+            used.update(qubits)
+            site = tuple([str(circuit.find_bit(bit).index) for bit in qubits]) if placed else ("",) * len(qubits)
+            counts[operation, site] += 1
         depth = max(depth, max(levels.values(), default=0))
         width = max(width, len(used))
     facts |= {
@@ -78,7 +81,6 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
         q.QUANTUM_CIRCUIT_PARAMETER_COUNT: len({p for c in circuits for p in c.parameters}),
         **_totals(counts),
     }
-    placed = device_qubits is not None and all(c.num_qubits == device_qubits for c in circuits)
     return facts | _placed(counts, alone=len(circuits) == 1) if placed else facts
 
 

@@ -11,7 +11,7 @@ from eigenspan.instrument import _duet
 from eigenspan.instrument._base import Instrumentor
 from eigenspan.instrument._cirq_engine import Engine
 from eigenspan.instrument._cirq_facts import circuit_facts
-from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, under
+from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, logical, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
 
@@ -125,7 +125,9 @@ class _Hooks:
         ) as operation:
             circuit = original(None, *args, **kwargs)
             if operation.recording:
-                operation.set(circuit_facts([circuit]))
+                written = next((one for one in args if isinstance(one, cirq.AbstractCircuit)), None)
+                before = {} if written is None else logical(circuit_facts([written]))
+                operation.set(before | circuit_facts([circuit]))
             return circuit
 
 

@@ -23,7 +23,7 @@ from qiskit.transpiler import PassManager
 
 from eigenspan.instrument._base import Instrumentor, when_imported
 from eigenspan.instrument._qiskit_facts import backend_facts, circuit_facts, circuits_of, shots_of
-from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, silent, under
+from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, logical, silent, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from eigenspan.instrument._patch import Function, Patcher
 
 _PRESETS = "qiskit.transpiler.preset_passmanagers.generate_preset_pass_manager"
+PASS_LIMIT = 16
+"""How many passes a transpile span tells the seconds of: the slowest."""
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 
@@ -78,9 +80,17 @@ class _Hooks:
         level = getattr(manager, "_eigenspan_level", None)
         known = {} if level is None else {q.QUANTUM_TRANSPILER_OPTIMIZATION_LEVEL: level}
         with self.telemetry.span(s.TRANSPILE, "", known, mark=True) as operation:
+            if not operation.recording:
+                return original(manager, *args, **kwargs)
+            written = circuits_of(args[0] if args else kwargs.get("circuits", ()))
+            before = logical(circuit_facts(written))
+            seconds: dict[str, float] = {}
+            if len(written) == 1 and len(args) < 3:
+                kwargs["callback"] = partial(_timed, seconds, kwargs.get("callback"))
             circuits = original(manager, *args, **kwargs)
-            if operation.recording:
-                operation.set(circuit_facts(circuits_of(circuits)))
+            operation.set(before | circuit_facts(circuits_of(circuits)))
+            for name in sorted(seconds, key=lambda name: -seconds[name])[:PASS_LIMIT]:
+                operation.span.add_event("transpiler.pass", {"pass.name": name, "pass.duration": seconds[name]})
             return circuits
 
     def check(self, original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -112,7 +122,7 @@ class _Hooks:
         pubs, args, kwargs = _listed(args, kwargs)
         attributes = _primitive_backend(runner) | {q.QUANTUM_PRIMITIVE_NAME: primitive.value}
         if primitive is q.QuantumPrimitiveName.SAMPLER:
-            attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", None))
+            attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", runner))
         run = partial(original, runner, *args, **kwargs)
         return self._run(attributes, pubs, run, remote=_is_remote(runner))
 
@@ -158,6 +168,14 @@ class _Hooks:
         if operation is not None and job._future is not None and job._future.done():
             del self._running[job]
             _ended(operation, job._future)
+
+
+def _timed(seconds: dict[str, float], callback: Function | None, **said: Any) -> None:
+    """What a pass manager tells of each pass, summed by the pass's name, and passed on."""
+    name = said["pass_"].name()
+    seconds[name] = seconds.get(name, 0.0) + said["time"]
+    if callback is not None:
+        callback(**said)
 
 
 def _module(name: str) -> Any:

@@ -8,16 +8,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
+from eigenspan.instrument import _prices, _privacy
+from eigenspan.instrument._privacy import Redact
 from eigenspan.sdk.hooks import LIBRARIES, Instruments
 from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.sdk.request import RequestAttributes
+from eigenspan.sdk.resources import observe_resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,21 +37,32 @@ _SIGNAL_PATH = "/v1/traces"
 class Setup:
     """What `setup` has put in place."""
 
-    def __init__(self, provider: TracerProvider, instruments: Instruments, *, owned: bool) -> None:
+    def __init__(
+        self, provider: TracerProvider, instruments: Instruments, *, owned: bool, meters: MeterProvider | None = None
+    ) -> None:
         self.provider = provider
+        self.meters = meters
         self._instruments = instruments
         self._owned = owned
 
     def flush(self, timeout_ms: int = 30_000) -> bool:
         """Send what has ended; false if that took too long."""
+        if self.meters is not None:
+            self.meters.force_flush(timeout_ms)
         return bool(self.provider.force_flush(timeout_ms))
 
     def shutdown(self) -> None:
         """Put the libraries back, send what is left, and end the exporter."""
         global _current  # noqa: PLW0603
         self._instruments.close()
-        if self._owned:
-            self.provider.shutdown()
+        ends = [self.provider.shutdown] if self._owned else []
+        ends += [self.meters.shutdown] if self.meters is not None else []
+        with ThreadPoolExecutor(
+            2, thread_name_prefix="eigenspan-end"
+        ) as both:  # each may wait for a collector that is not there
+            list(both.map(lambda end: end(), ends))
+        for forget in (_prices.use, _privacy.allow, _privacy.redact_with):
+            forget(None)
         if _current is self:
             _current = None
 
@@ -61,18 +79,27 @@ def setup(
     *,
     resource_attributes: Mapping[str, str] | None = None,
     processors: Iterable[SpanProcessor] | None = None,
+    metric_readers: Iterable[MetricReader] | None = None,
+    prices: str | Path | None = None,
+    record: Iterable[str] | None = None,
+    redact: Redact | None = None,
 ) -> Setup:
-    """Trace this program's circuits and send the spans to a collector.
+    """Trace this program's circuits and send spans and metrics to a collector.
 
     `instrument` is True for all supported libraries, False for none, or their names. `processors` take the place of the
-    exporter. A tracer provider that the program has set itself is kept, and only the libraries are instrumented. A second
-    call gives back what the first made.
+    span exporter and `metric_readers` that of the metric exporter. Providers that the program has set itself are kept. `prices` is
+    a price table for costs; `record` names content to be recorded (prompts, circuits, counts) of which otherwise only digests
+    are; `redact(key, value)` gives what to record instead of a value, None for nothing. A second call gives back what the
+    first made.
     """
     global _current, _installed  # noqa: PLW0603
     if _current is not None:
         _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
         return _current
     names = (LIBRARIES if instrument else ()) if isinstance(instrument, bool) else tuple(instrument)
+    _prices.use(prices)
+    _privacy.allow(record)
+    _privacy.redact_with(redact)
     existing = trace.get_tracer_provider()
     if isinstance(existing, TracerProvider) and existing is not _installed:
         provider, owned = existing, False
@@ -83,13 +110,23 @@ def setup(
         if _installed is None:
             trace.set_tracer_provider(provider)
             _installed = provider
-    _current = Setup(provider, Instruments(names, tracer_provider=provider), owned=owned)
+    if metric_readers is None:
+        metric_readers = _reading(endpoint, protocol) if processors is None and owned else ()
+    meters = _meters(provider.resource, list(metric_readers))
+    _current = Setup(
+        provider, Instruments(names, tracer_provider=provider, meter_provider=meters), owned=owned, meters=meters
+    )
     return _current
 
 
 def provider_in_use() -> TracerProvider | None:
     """The tracer provider of the set-up in force; None leaves it to OpenTelemetry's global one."""
     return _current.provider if _current is not None else None
+
+
+def meters_in_use() -> MeterProvider | None:
+    """The meter provider of the set-up in force; None leaves it to OpenTelemetry's global one."""
+    return _current.meters if _current is not None else None
 
 
 def shutdown() -> None:
@@ -120,27 +157,61 @@ def _exporting(endpoint: str | None, protocol: Protocol | None) -> list[SpanProc
     return made
 
 
-def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
-    chosen = (
+def _meters(resource: Resource, readers: list[MetricReader]) -> MeterProvider | None:
+    """A meter provider for the readers, made the global one unless the program has its own. It also observes this process."""
+    if not readers:
+        return None
+    made = MeterProvider(readers, resource=resource)
+    if not isinstance(metrics.get_meter_provider(), MeterProvider):
+        metrics.set_meter_provider(made)
+    observe_resources(made)
+    return made
+
+
+def _reading(endpoint: str | None, protocol: Protocol | None) -> list[MetricReader]:
+    kinds = os.environ.get("OTEL_METRICS_EXPORTER", "otlp").split(",")
+    if "otlp" not in (kind.strip() for kind in kinds):
+        return []
+    if _chosen(protocol, "METRICS") == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
+
+        return [PeriodicExportingMetricReader(Grpc(endpoint=_url(endpoint)))]
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as Http
+
+    return [PeriodicExportingMetricReader(Http(endpoint=_path(endpoint, "/v1/metrics")))]
+
+
+def _url(endpoint: str | None) -> str | None:
+    return f"http://{endpoint}" if endpoint is not None and "://" not in endpoint else endpoint
+
+
+def _path(endpoint: str | None, path: str) -> str | None:
+    if endpoint is None:
+        return None
+    return endpoint if endpoint.endswith(path) else endpoint.removesuffix(_SIGNAL_PATH).rstrip("/") + path
+
+
+def _chosen(protocol: Protocol | None, signal: str) -> str:
+    return (
         protocol
-        or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        or os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL")
         or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
         or "grpc"
     )
+
+
+def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
+    chosen = _chosen(protocol, "TRACES")
     if chosen == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
             OTLPSpanExporter as GrpcExporter,
         )
 
-        if endpoint is not None and "://" not in endpoint:
-            endpoint = f"http://{endpoint}"
-        return GrpcExporter(endpoint=endpoint)
+        return GrpcExporter(endpoint=_url(endpoint))
     if chosen == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
             OTLPSpanExporter as HttpExporter,
         )
 
-        if endpoint is not None and not endpoint.endswith(_SIGNAL_PATH):
-            endpoint = endpoint.rstrip("/") + _SIGNAL_PATH
-        return HttpExporter(endpoint=endpoint)
+        return HttpExporter(endpoint=_path(endpoint, _SIGNAL_PATH))
     raise ValueError(f"protocol {chosen!r} is not known; valid are grpc and http/protobuf")

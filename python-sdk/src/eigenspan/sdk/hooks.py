@@ -11,6 +11,8 @@ import wrapt
 LIBRARIES: dict[str, tuple[str, str, str]] = {
     "cirq": ("cirq", "eigenspan.instrument.cirq", "CirqInstrumentor"),
     "qiskit": ("qiskit", "eigenspan.instrument.qiskit", "QiskitInstrumentor"),
+    "braket": ("braket.devices", "eigenspan.instrument.braket", "BraketInstrumentor"),
+    "pennylane": ("pennylane", "eigenspan.instrument.pennylane", "PennyLaneInstrumentor"),
     "qiskit_runtime": ("qiskit_ibm_runtime", "eigenspan.instrument.qiskit_runtime", "QiskitRuntimeInstrumentor"),
 }
 """Name → the package to wait for, and its instrumentor."""

@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING
 from opentelemetry import baggage
 from opentelemetry.sdk.trace import SpanProcessor
 
-from eigenspan.semconv import attributes as q
+from eigenspan.instrument._telemetry import CARRIED
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span
-
-CARRIED = (
-    q.QUANTUM_REQUEST_CORRELATION_ID,
-    q.QUANTUM_REQUEST_ID,
-    q.QUANTUM_REQUEST_TENANT,
-    q.QUANTUM_WORKFLOW_NAME,
-    q.QUANTUM_WORKFLOW_VERSION,
-    q.QUANTUM_WORKLOAD_CLASS,
-    q.QUANTUM_CIRCUIT_FAMILY,
-)
-"""The baggage keys that become attributes."""
 
 
 class RequestAttributes(SpanProcessor):

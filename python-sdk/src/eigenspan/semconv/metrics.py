@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What an instrument is made from. `buckets` are advice for histograms."""
+    """What an instrument is made from. `buckets` are advice for histograms, `prometheus` the name in the field."""
 
     name: str
     instrument: str
@@ -17,6 +17,7 @@ class Metric:
     brief: str
     attributes: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    prometheus: str = ""
 
 
 EIGENSPAN_ENRICH_SPANS: Final = Metric(
@@ -175,6 +176,7 @@ QUANTUM_BACKEND_AVAILABILITY: Final = Metric(
     unit="1",
     brief="1 while the backend takes jobs, 0 while it does not.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
+    prometheus="quantum_device_status",
 )
 """1 while the backend takes jobs, 0 while it does not."""
 
@@ -184,6 +186,7 @@ QUANTUM_BACKEND_BACKLOG: Final = Metric(
     unit="s",
     brief="The estimated time until a job submitted now would run.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
+    prometheus="job_backlog_seconds",
 )
 """The estimated time until a job submitted now would run."""
 
@@ -193,6 +196,7 @@ QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE: Final = Metric(
     unit="s",
     brief="The time since the calibration in force was made.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
+    prometheus="quantum_device_calibration_age_hours",
 )
 """The time since the calibration in force was made."""
 
@@ -206,6 +210,7 @@ QUANTUM_BACKEND_ERROR_RATE: Final = Metric(
         "quantum.backend.name",
         "quantum.backend.error_kind",
     ),
+    prometheus="quantum_device_error_rate",
 )
 """An error rate of the backend, by the calibration in force."""
 
@@ -215,6 +220,7 @@ QUANTUM_BACKEND_NOISE: Final = Metric(
     unit="1",
     brief="The noise level of a backend.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
+    prometheus="quantum_hardware_noise_level",
 )
 """The noise level of a backend."""
 
@@ -224,6 +230,7 @@ QUANTUM_BACKEND_QUEUE_JOBS: Final = Metric(
     unit="{job}",
     brief="The number of jobs that wait for the backend.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
+    prometheus="quantum_device_queue_length",
 )
 """The number of jobs that wait for the backend."""
 
@@ -234,6 +241,7 @@ QUANTUM_CIRCUIT_COHERENCE_MARGIN: Final = Metric(
     brief="The smallest T2 of the used qubits minus the duration of the circuit.",
     attributes=("quantum.provider.name", "quantum.backend.name"),
     buckets=(-0.001, -0.0001, -1e-05, 0.0, 1e-05, 0.0001, 0.001),
+    prometheus="coherence_margin_seconds",
 )
 """The smallest T2 of the used qubits minus the duration of the circuit."""
 
@@ -257,6 +265,7 @@ QUANTUM_CIRCUIT_EXECUTED_DEPTH: Final = Metric(
     brief="The depth of the circuits that were executed.",
     attributes=("quantum.provider.name",),
     buckets=(1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
+    prometheus="quantum_circuit_depth",
 )
 """The depth of the circuits that were executed."""
 
@@ -267,6 +276,7 @@ QUANTUM_CIRCUIT_EXECUTED_GATES: Final = Metric(
     brief="The number of gates of the circuits that were executed.",
     attributes=("quantum.provider.name",),
     buckets=(1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0),
+    prometheus="quantum_circuit_gates",
 )
 """The number of gates of the circuits that were executed."""
 
@@ -281,6 +291,7 @@ QUANTUM_CIRCUIT_EXECUTION_DURATION: Final = Metric(
         "error.type",
     ),
     buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0),
+    prometheus="quantum_circuit_execution_seconds",
 )
 """How long circuits ran on the backend."""
 
@@ -295,6 +306,7 @@ QUANTUM_CIRCUIT_EXECUTIONS: Final = Metric(
         "error.type",
         "quantum.execution.success",
     ),
+    prometheus="quantum_circuit_executions_total",
 )
 """The number of executions, failed ones included."""
 
@@ -308,6 +320,7 @@ QUANTUM_CIRCUIT_FIDELITY: Final = Metric(
         "quantum.backend.name",
         "quantum.circuit.family",
     ),
+    prometheus="quantum_circuit_fidelity",
 )
 """How close the latest results came to the ideal ones."""
 
@@ -334,6 +347,7 @@ QUANTUM_CLIENT_ERRORS: Final = Metric(
         "quantum.backend.name",
         "error.type",
     ),
+    prometheus="quantum_errors_total",
 )
 """The number of operations that failed."""
 
@@ -377,6 +391,7 @@ QUANTUM_COST_SPEND: Final = Metric(
         "quantum.cost.source",
         "quantum.cost.type",
     ),
+    prometheus="quantum_cost_total",
 )
 """What was spent."""
 
@@ -400,6 +415,7 @@ QUANTUM_JOB_QUEUE_WAIT: Final = Metric(
         "error.type",
     ),
     buckets=(1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 1800.0),
+    prometheus="quantum_circuit_queue_seconds",
 )
 """How long jobs waited in the provider's queue."""
 
@@ -455,6 +471,7 @@ QUANTUM_JOB_TIME_TO_RESULT: Final = Metric(
         1800.0,
         3600.0,
     ),
+    prometheus="quantum_job_latency_seconds",
 )
 """How long it took from the submission of a job to its result."""
 
@@ -464,6 +481,7 @@ QUANTUM_LLM_CONSISTENCY: Final = Metric(
     unit="1",
     brief="How far answers to the same request agree, from 0 to 1.",
     attributes=("quantum.workflow.name",),
+    prometheus="response_consistency_score",
 )
 """How far answers to the same request agree, from 0 to 1."""
 
@@ -473,6 +491,7 @@ QUANTUM_LLM_HALLUCINATION_RATE: Final = Metric(
     unit="1",
     brief="The share of evaluated answers that state what is not so.",
     attributes=("quantum.workflow.name",),
+    prometheus="hallucination_rate",
 )
 """The share of evaluated answers that state what is not so."""
 
@@ -507,6 +526,7 @@ QUANTUM_PROVIDER_RATE_LIMIT_REMAINING: Final = Metric(
     unit="{request}",
     brief="How many more requests the provider takes in the current period.",
     attributes=("quantum.provider.name",),
+    prometheus="provider_rate_limit_remaining",
 )
 """How many more requests the provider takes in the current period."""
 
@@ -533,6 +553,7 @@ QUANTUM_STAGE_DURATION: Final = Metric(
         60.0,
         300.0,
     ),
+    prometheus="hybrid_request_latency_seconds",
 )
 """How long requests spent in a stage."""
 
@@ -547,6 +568,7 @@ QUANTUM_STAGE_REQUESTS: Final = Metric(
         "quantum.workload.class",
         "error.type",
     ),
+    prometheus="hybrid_requests_total",
 )
 """The number of requests that passed a stage."""
 

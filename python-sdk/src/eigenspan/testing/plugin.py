@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from eigenspan.schema.findings import Finding
+    from eigenspan.testing.captured import Captured
 
 
 class Conformance:
@@ -88,3 +89,12 @@ def conformance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conformance]:
         made.check()
     finally:
         made.shutdown()
+
+
+@pytest.fixture
+def captured() -> Iterator[Captured]:
+    """Spans and metrics in memory, for snapshots."""
+    from eigenspan.testing.captured import capture
+
+    with capture() as made:
+        yield made

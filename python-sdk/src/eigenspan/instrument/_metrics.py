@@ -1,0 +1,87 @@
+"""The registry's metrics, recorded through OpenTelemetry's API.
+
+A counter's or a gauge's point on the hot path is an addition in a dict, read when a reader collects; only histograms pay for
+OpenTelemetry's own bookkeeping at once. Labels are those of the metric's definition, whatever else a span carries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from eigenspan.semconv import SCHEMA_URL
+from eigenspan.semconv import metrics as m
+
+Labels = tuple[tuple[str, Any], ...]
+Record = Callable[[float, Mapping[str, Any]], None]
+
+
+class Metrics:
+    """What one scope records at one meter provider."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._records: dict[str, Record] = {}
+
+    def record(self, metric: m.Metric, value: float, attributes: Mapping[str, Any]) -> None:
+        """Add to a counter, set a gauge or put a value into a histogram."""
+        record = self._records.get(metric.name)
+        if record is None:
+            with self._lock:
+                record = self._records.get(metric.name) or self._make(metric)
+                self._records[metric.name] = record
+        record(value, attributes)
+
+    def _make(self, metric: m.Metric) -> Record:
+        return self._histogram(metric) if metric.instrument == "histogram" else self._kept(metric)
+
+    def _kept(self, metric: m.Metric) -> Record:
+        """A counter or a gauge: sums or last values by labels, observed at collection."""
+        keys = metric.attributes
+        kept: dict[Labels, float] = {}
+        lock = threading.Lock()
+        counter = metric.instrument == "counter"
+
+        def record(value: float, attributes: Mapping[str, Any]) -> None:
+            labels = tuple([(key, attributes[key]) for key in keys if key in attributes])
+            with lock:
+                kept[labels] = kept.get(labels, 0) + value if counter else value
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            with lock:
+                return [Observation(value, dict(labels)) for labels, value in kept.items()]
+
+        make = self._meter.create_observable_counter if counter else self._meter.create_observable_gauge
+        make(metric.name, [observe], metric.unit, metric.brief)
+        return record
+
+    def _histogram(self, metric: m.Metric) -> Record:
+        keys = metric.attributes
+        make = self._meter.create_histogram
+        try:
+            made = make(metric.name, metric.unit, metric.brief, explicit_bucket_boundaries_advisory=metric.buckets)
+        except TypeError:  # an API from before buckets could be advised
+            made = make(metric.name, metric.unit, metric.brief)
+
+        def record(value: float, attributes: Mapping[str, Any]) -> None:
+            made.record(value, {key: attributes[key] for key in keys if key in attributes})
+
+        return record
+
+
+_making = threading.Lock()
+
+
+def metrics_of(scope: str, provider: Any = None) -> Metrics:
+    """The metrics of a scope at a provider, the global one unless given; made once, as instruments cannot be made twice."""
+    owner = provider if provider is not None else metrics.get_meter_provider()
+    with _making:
+        scopes: dict[str, Metrics] = owner.__dict__.setdefault("_eigenspan", {})
+        if scope not in scopes:
+            scopes[scope] = Metrics(metrics.get_meter(scope, meter_provider=owner, schema_url=SCHEMA_URL))
+        return scopes[scope]
