@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eigenspan.calibration.attributes import MatchKind, StatusSample
-from eigenspan.calibration.backends import Series, provider_of, series_of
+from eigenspan.calibration.backends import RESELLERS, Series, provider_of, series_of
 from eigenspan.calibration.instants import format_ns
 from eigenspan.calibration.summary import Summary
 
@@ -154,6 +154,8 @@ class AsOfIndex:
     def _resolve(self, provider: str | None, backend: str | None) -> int:
         if not backend:
             return UNKNOWN
+        if provider and provider_of(provider) in RESELLERS:
+            provider = None
         found = {
             code
             for candidate in ([provider] if provider else self._providers)
