@@ -2,7 +2,8 @@
 
 The order of keys is: the calibration id that the span carries; else the greatest valid_from <= t_exec; else nothing.
 A snapshot holds in the half-open interval [valid_from, valid_to), where valid_to is the next snapshot's valid_from.
-Never the newest, never the nearest after: what was not known to hold is not attached.
+Never the newest, never the nearest after: what was not known to hold is not attached. A match is confirmed once the
+provider was asked at or after t_exec, or a later snapshot is known: before that a newer one may have applied.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from eigenspan.calibration.backends import RESELLERS, Series, provider_of, serie
 from eigenspan.calibration.instants import format_ns
 from eigenspan.calibration.summary import Summary
 
-KINDS: Final[tuple[MatchKind, ...]] = ("none", "as_of", "id")  # codes of Matches.kind
+KINDS: Final[tuple[MatchKind, ...]] = ("none", "as_of", "id", "as_of_unconfirmed")  # codes of Matches.kind
 UNKNOWN: Final = -1  # a backend name that belongs to no series
 AMBIGUOUS: Final = -2  # a backend name that several providers use, without a provider
+_AS_OF, _UNCONFIRMED = (np.uint8(KINDS.index(kind)) for kind in ("as_of", "as_of_unconfirmed"))
+_FOREVER: Final = 2**63 - 1
 _CACHE_LIMIT: Final = 4096  # names come from senders: remember a bounded number of them
 
 Int64s = npt.NDArray[np.int64]
@@ -56,7 +59,8 @@ class AsOfIndex:
 
     Consecutive observations with the same content are one snapshot, valid from the first. Of several documents for one
     instant the fuller one holds (ties by version), whatever the order in which they arrived. A fake backend has a
-    series of its own; before its first snapshot the snapshots of the machine that it replays apply.
+    series of its own; before its first snapshot the snapshots of the machine that it replays apply. `polls` says by
+    provider and backend when the provider was last asked with success.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class AsOfIndex:
         observed: Iterable[Observed],
         statuses: Iterable[StatusSample] = (),
         aliases: Mapping[tuple[str, str], str] | None = None,
+        polls: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         self.summaries: list[Summary] = []
         self._aliases = {(provider_of(p), a.strip().lower()): b for (p, a), b in (aliases or {}).items()}
@@ -71,6 +76,11 @@ class AsOfIndex:
         self._rows: list[tuple[list[int], list[int]]] = []  # by series code: valid_from_ns, row
         self._by_id: dict[tuple[int, str], int] = {}
         self._by_bare_id: dict[str, int] = {}
+        self._polled: dict[Series, int] = {}
+        for (provider, backend), polled_ns in (polls or {}).items():
+            series = self._series(provider, backend)
+            self._polled[series] = max(polled_ns, self._polled.get(series, 0))
+        self._confirmed_to: list[int] = []  # by series code
         self._build(observed)
         self._columns()
         self._providers = sorted({series.provider for series in self._codes})
@@ -109,6 +119,8 @@ class AsOfIndex:
             rows.append(len(self.summaries))
             self.summaries.append(msgspec.structs.replace(summary, valid_to_ns=valid_to))
         self._rows.append((times, rows))
+        last_ns = max(*last_of_instant, self._polled.get(series, 0))
+        self._confirmed_to.append(_FOREVER if series.simulated else last_ns)  # until then nothing newer can turn up
         held = {self.summaries[row].valid_from_ns: row for row in rows}
         for summary in sorted(listed, key=_precedence):
             if summary.calibration_id is None:
@@ -140,6 +152,11 @@ class AsOfIndex:
         code = self.series_code(provider, backend)
         return [self.summaries[row] for row in self._rows[code][1]] if code >= 0 else []
 
+    def polled_ns(self, provider: str | None, backend: str | None) -> int | None:
+        """When the provider was last asked for this backend with success; None where nobody asks."""
+        code = self.series_code(provider, backend)
+        return self._polled.get(list(self._codes)[code]) if code >= 0 else None
+
     def series_code(self, provider: str | None, backend: str | None) -> int:
         """The number of a backend's series for `match_codes`; UNKNOWN or AMBIGUOUS where there is none."""
         key = (provider, backend)
@@ -169,11 +186,18 @@ class AsOfIndex:
         return self._codes.get(series, self._codes.get(series._replace(simulated=False)))
 
     def match(
-        self, provider: str | None, backend: str | None, t_exec_ns: int | None, calibration_id: str | None = None
+        self,
+        provider: str | None,
+        backend: str | None,
+        t_exec_ns: int | None,
+        calibration_id: str | None = None,
+        *,
+        simulator: bool = False,
     ) -> Match:
         """The snapshot in force on `backend` at `t_exec_ns` (None, <= 0 or beyond 63 bits: unknown).
 
-        An id names a snapshot of that backend or, without a backend, the only content stored under it.
+        An id names a snapshot of that backend or, without a backend, the only content stored under it. A simulator
+        replays what is known of its machine: nothing newer can turn up for it.
         """
         code = self.series_code(provider, backend)
         unknown_id = ""
@@ -191,7 +215,18 @@ class AsOfIndex:
         at = bisect_right(times, t_exec_ns) - 1
         if at < 0:
             return Match(None, "none", f"{unknown_id}the first snapshot is of {format_ns(times[0])}")
-        return Match(self.summaries[rows[at]], "as_of", f"{unknown_id}in force at the execution time")
+        found = self.summaries[rows[at]]
+        if simulator or t_exec_ns <= self._confirmed_to[code]:
+            return Match(found, "as_of", f"{unknown_id}in force at the execution time")
+        return Match(found, "as_of_unconfirmed", f"{unknown_id}the provider was not asked since the execution time")
+
+    def changed_between(self, provider: str | None, backend: str | None, start_ns: int, end_ns: int) -> bool:
+        """Whether another snapshot than that of `start_ns` came into force until `end_ns`."""
+        code = self.series_code(provider, backend)
+        if code < 0:
+            return False
+        times, _ = self._rows[code]
+        return 0 < bisect_right(times, start_ns) < bisect_right(times, end_ns)
 
     def _row_by_id(self, code: int, backend: str | None, calibration_id: str) -> int:
         if backend:
@@ -222,8 +257,9 @@ class AsOfIndex:
         code = np.asarray(codes, dtype=np.int64)
         t = np.asarray(t_exec_ns, dtype=np.int64)
         row = np.full(code.shape, UNKNOWN, dtype=np.int32)
+        kind = np.zeros(code.shape, dtype=np.uint8)
         if not code.size:
-            return Matches(row, np.zeros(0, dtype=np.uint8))
+            return Matches(row, kind)
         order = np.argsort(code.astype(np.int16 if len(self._rows) < 2**15 else np.int64), kind="stable")
         present, starts = np.unique(code[order], return_index=True)
         for series, members in zip(present, np.split(order, starts[1:]), strict=True):
@@ -233,7 +269,9 @@ class AsOfIndex:
             asked = t[members]
             at = np.searchsorted(times, asked, side="right") - 1
             row[members] = np.where((at >= 0) & (asked > 0), rows[at], np.int32(UNKNOWN))
-        return Matches(row, (row >= 0).astype(np.uint8))
+            kind[members] = np.where(asked <= self._confirmed_to[series], _AS_OF, _UNCONFIRMED)
+        kind[row < 0] = 0
+        return Matches(row, kind)
 
     def status(self, provider: str | None, backend: str | None, t_exec_ns: int | None) -> StatusSample | None:
         """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""

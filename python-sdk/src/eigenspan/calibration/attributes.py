@@ -39,13 +39,16 @@ def backend_attributes(
     t_exec_ns: int | None,
     match_kind: MatchKind,
     status: StatusSample | None = None,
+    *,
+    changed: bool = False,
 ) -> Attributes:
     """Attributes for a span that ran at `t_exec_ns` (None: unknown) under `summary`.
 
     A value that the snapshot does not have is left out; nothing is ever written as a zero that was not measured.
-    Ages are seconds before `t_exec_ns`, negative where the execution preceded the snapshot that its id names.
+    `changed`: another snapshot came into force while the job ran. Ages are seconds before `t_exec_ns`, negative where the
+    execution preceded the snapshot that its id names.
     """
-    values: dict[str, str | int | float | None] = {names.MATCH: match_kind}
+    values: dict[str, str | int | float | None] = {names.MATCH: match_kind, names.CHANGED: changed or None}
     if summary is not None:
         values |= {
             names.VERSION: summary.version[:_SHORT],

@@ -8,6 +8,7 @@ them.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 import zlib
@@ -29,7 +30,7 @@ from eigenspan.calibration.snapshot import Snapshot
 from eigenspan.calibration.summary import Summary, summarise
 
 Stored = Literal["new", "restamped", "known"]
-FORMAT: Final = 1
+FORMAT: Final = 2
 DOCUMENTS_IN_MEMORY: Final = 32
 FULL_VERSION: Final = len("sha256:") + 64
 
@@ -46,6 +47,19 @@ CREATE TABLE statuses (provider TEXT NOT NULL, backend TEXT NOT NULL, observed_a
   PRIMARY KEY (provider, backend, observed_at_ns)) STRICT, WITHOUT ROWID;
 CREATE TABLE sources (key TEXT PRIMARY KEY, version TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_SINCE_1: Final = """
+ALTER TABLE statuses ADD COLUMN queue_s REAL;
+ALTER TABLE statuses ADD COLUMN rate_limit_remaining INTEGER;
+ALTER TABLE statuses ADD COLUMN window_start_ns INTEGER;
+ALTER TABLE statuses ADD COLUMN window_end_ns INTEGER;
+CREATE TABLE polls (provider TEXT NOT NULL, name TEXT NOT NULL, polled_ns INTEGER NOT NULL,
+  PRIMARY KEY (provider, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE quarantine (raw_sha256 TEXT PRIMARY KEY, source TEXT NOT NULL, reason TEXT NOT NULL, seen_ns INTEGER NOT NULL,
+  body BLOB NOT NULL) STRICT
+"""
+STATUSES_KEPT_NS: Final = 32 * 86_400 * 1_000_000_000
+QUARANTINE_KEPT: Final = 200
+QUARANTINE_BYTES: Final = 1 << 20
 
 
 class Put(msgspec.Struct, frozen=True):
@@ -53,6 +67,15 @@ class Put(msgspec.Struct, frozen=True):
 
     version: str
     outcome: Stored
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A document that was refused, by the hash of its bytes, and why."""
+
+    raw_sha256: str
+    source: str
+    reason: str
+    seen_ns: int
 
 
 class CalibrationStore:
@@ -79,13 +102,14 @@ class CalibrationStore:
     def _migrate(self) -> None:
         with self.batch():
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, FORMAT):
+            if not 0 <= found <= FORMAT:
                 what = f"calibration store format {found}"
                 raise CalibrationError(self.path.name, what, f"this program reads format {FORMAT}")
-            if found == 0:
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={FORMAT}")
+            for since, statements in enumerate((_TABLES, _SINCE_1)):
+                if found <= since:
+                    for statement in statements.split(";"):
+                        self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={FORMAT}")
 
     def close(self) -> None:
         """Close the file; the index and documents already handed out stay usable."""
@@ -164,9 +188,57 @@ class CalibrationStore:
             sample.status,
             sample.queue_length,
             int(sample.lower_bound),
+            sample.queue_s,
+            sample.rate_limit_remaining,
+            sample.window_start_ns,
+            sample.window_end_ns,
         )
         with self.batch():
-            self._db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute(
+                "DELETE FROM statuses WHERE observed_at_ns < ?", (sample.observed_at_ns - STATUSES_KEPT_NS,)
+            )
+
+    def put_poll(self, provider: str, backend: str, polled_ns: int) -> None:
+        """The provider was asked for this backend at `polled_ns` and answered: until then nothing newer can turn up."""
+        row = (provider_of(provider), backend, polled_ns)
+        with self.batch():
+            self._db.execute(
+                "INSERT INTO polls VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET polled_ns = max(polled_ns, excluded.polled_ns)",
+                row,
+            )
+
+    def quarantine(self, data: bytes, error: CalibrationError, seen_ns: int) -> None:
+        """Keep a refused document and why it was refused, out of reach of the join; the oldest go past a bound."""
+        row = (
+            hashlib.sha256(data).hexdigest(),
+            error.source,
+            str(error),
+            seen_ns,
+            zlib.compress(data[:QUARANTINE_BYTES]),
+        )
+        with self.batch():
+            self._db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", row)
+            self._db.execute(
+                "DELETE FROM quarantine WHERE rowid NOT IN (SELECT rowid FROM quarantine ORDER BY seen_ns DESC LIMIT ?)",
+                (QUARANTINE_KEPT,),
+            )
+
+    def quarantined(self) -> list[Quarantined]:
+        """What was refused, the newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT raw_sha256, source, reason, seen_ns FROM quarantine ORDER BY seen_ns DESC"
+            ).fetchall()
+        return [Quarantined(*row) for row in rows]
+
+    def quarantined_body(self, raw_sha256: str) -> bytes:
+        """The bytes of a refused document, at most the first QUARANTINE_BYTES; KeyError if there is none."""
+        with self._lock:
+            row = self._db.execute("SELECT body FROM quarantine WHERE raw_sha256 = ?", (raw_sha256,)).fetchone()
+        if row is None:
+            raise KeyError(raw_sha256)
+        return zlib.decompress(row[0])
 
     def known_source(self, key: str) -> str | None:
         """The version that the source `key` (a hash of its bytes and of the converter) gave when last imported."""
@@ -184,7 +256,7 @@ class CalibrationStore:
         with self._lock:
             changed = self._db.execute("PRAGMA data_version").fetchone()[0]
             if self._index is None or changed != self._index_version:
-                self._index = AsOfIndex(self._observed(), self._statuses(), self._aliases())
+                self._index = AsOfIndex(self._observed(), self._statuses(), self._aliases(), self._polls())
                 self._index_version = changed
             return self._index
 
@@ -205,9 +277,16 @@ class CalibrationStore:
 
     def _statuses(self) -> list[StatusSample]:
         rows = self._db.execute(
-            "SELECT provider, backend, observed_at_ns, status, queue_length, lower_bound FROM statuses"
+            "SELECT provider, backend, observed_at_ns, status, queue_length, lower_bound, queue_s, rate_limit_remaining, "
+            "window_start_ns, window_end_ns FROM statuses"
         )
-        return [StatusSample(p, b, t, status, queue, bool(more)) for p, b, t, status, queue, more in rows]
+        return [
+            StatusSample(p, b, t, status, length, bool(more), *rest) for p, b, t, status, length, more, *rest in rows
+        ]
+
+    def _polls(self) -> dict[tuple[str, str], int]:
+        rows = self._db.execute("SELECT provider, name, polled_ns FROM polls")
+        return {(provider, name): polled_ns for provider, name, polled_ns in rows}
 
     def _aliases(self) -> dict[tuple[str, str], str]:
         rows = self._db.execute("SELECT provider, alias, backend FROM aliases")

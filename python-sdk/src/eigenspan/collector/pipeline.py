@@ -18,7 +18,7 @@ import polars as pl
 
 from eigenspan.calibration.attributes import backend_attributes
 from eigenspan.calibration.estimators import circuit_attributes
-from eigenspan.collector.calibrate import Calibrated, calibrate, describe
+from eigenspan.collector.calibrate import Calibrated, calibrate, describe, unconfirmed
 from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
@@ -26,6 +26,7 @@ from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, tr
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
+from eigenspan.collector.traces import Hold
 
 if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex
@@ -47,10 +48,15 @@ _HOUSEKEEPING_NS = 5_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Calibrations:
-    """The as-of index of every snapshot, and the way to a whole document by its version."""
+    """The as-of index of every snapshot, the way to a whole document by its version, and how long to wait for a poll."""
 
     index: Callable[[], AsOfIndex]
     document: Callable[[str], Snapshot]
+    wait_s: float = 0.0
+
+    def hold(self) -> Hold | None:
+        """Lets due traces wait for the poll that confirms their snapshot; None where nothing waits."""
+        return Hold(lambda quantum: unconfirmed(quantum, self.index()), self.wait_s) if self.wait_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class Pipeline:
         if not self._batches:  # else what came before is not taken in yet, and the receiver's own bound must hold
             self._batches = self.receiver.committed()
         self._take_in()
-        due = self.traces.due(log_ns)
+        due = self.traces.due(log_ns, self.calibrations.hold())
         if due is not None:
             try:
                 self._decide(due, wall_ns)
@@ -230,7 +236,9 @@ class Pipeline:
         adds: dict[tuple[int, int], Add] = {}
         for found in calibrated:
             summary = found.match.snapshot
-            attributes = backend_attributes(summary, found.executed_ns, found.match.kind, found.status)
+            attributes = backend_attributes(
+                summary, found.executed_ns, found.match.kind, found.status, changed=found.changed
+            )
             if summary is not None:
                 span = self.log.read_part(found.position, found.offset, found.length)
                 usage = read_usage(span)

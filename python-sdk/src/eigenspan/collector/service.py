@@ -158,7 +158,10 @@ class Collector:
         }
         self.pipeline = Pipeline(
             receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided, rules=self.rules,
-            calibrations=Calibrations(self.calibrations.index, self.calibrations.document), metrics=self.metrics,
+            calibrations=Calibrations(
+                self.calibrations.index, self.calibrations.document, settings.processors.calibration.wait_for_snapshot
+            ),
+            metrics=self.metrics,
             exporters=exporters,  # type: ignore[arg-type]
             limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
         )  # fmt: skip

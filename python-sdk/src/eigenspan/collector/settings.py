@@ -153,6 +153,14 @@ class CalibrationProcessor(_Settings):
         True
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+    wait_for_snapshot: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="Seconds that a decision may wait, from a trace's last span, for the poll that confirms its snapshot.",
+        ),
+    ] = 0.0
 
 
 class Processors(_Settings):

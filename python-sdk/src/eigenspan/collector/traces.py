@@ -11,6 +11,7 @@ on log time (see `clock`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ _QUANTUM = [
     "job_id",
     "calibration_id",
     "execution_start",
+    "execution_end",
+    "simulator",
 ]
 
 _TRACE_COLUMNS = {
@@ -72,6 +75,14 @@ class Late:
 
     spans: pl.DataFrame
     decisions: dict[TraceKey, Decision | Dropped]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What due traces may wait for: `waits` takes their quantum spans and names the traces; `most_s` seconds at the most."""
+
+    waits: Callable[[pl.DataFrame], set[int]]
+    most_s: float
 
 
 class Traces:
@@ -220,8 +231,11 @@ class Traces:
             else:
                 held.append(values)
 
-    def due(self, log_ns: int) -> Due | None:
-        """Take the traces whose time has come; `close` gives their slots back. None where there are none."""
+    def due(self, log_ns: int, hold: Hold | None = None) -> Due | None:
+        """Take the traces whose time has come; `close` gives their slots back. None where there are none.
+
+        Those that `hold` names wait on, at most its seconds from when the last of their spans arrived.
+        """
         t = self._traces
         found: list[Ints] = []
         later: list[Ints] = []
@@ -235,12 +249,24 @@ class Traces:
         if later:
             self._schedule(np.unique(np.concatenate(later)))
         slots = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        if hold is not None and len(slots):
+            slots = self._held_back(slots, log_ns, hold)
         early = self._over_limit(slots)
         if len(early):
             self.counts["decided_early"] += len(early)
         if not len(slots) and not len(early):
             return None
         return self._collect(np.concatenate((slots, early)), early)
+
+    def _held_back(self, slots: Ints, log_ns: int, hold: Hold) -> Ints:
+        t = self._traces
+        young = np.flatnonzero(t["seen_ns"][slots] + int(hold.most_s * _SECOND) > log_ns)
+        if not len(young):
+            return slots
+        waits = young[sorted(hold.waits(self._quantum_frame(slots[young])))]
+        t["due_ns"][slots[waits]] = log_ns + _SECOND
+        self._schedule(slots[waits])
+        return np.delete(slots, waits)
 
     def all_open(self) -> Due | None:
         """Every open trace, due or not."""
@@ -326,6 +352,7 @@ QUANTUM_SCHEMA: dict[str, Any] = {
     "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
     "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String, "job_id": pl.String,
     "calibration_id": pl.String, "execution_start": pl.String,
+    "execution_end": pl.String, "simulator": pl.Boolean,
 }  # fmt: skip
 
 
