@@ -8,6 +8,7 @@ provider was asked at or after t_exec, or a later snapshot is known: before that
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,15 +77,29 @@ class AsOfIndex:
         self._rows: list[tuple[list[int], list[int]]] = []  # by series code: valid_from_ns, row
         self._by_id: dict[tuple[int, str], int] = {}
         self._by_bare_id: dict[str, int] = {}
-        self._polled: dict[Series, int] = {}
-        for (provider, backend), polled_ns in (polls or {}).items():
-            series = self._series(provider, backend)
-            self._polled[series] = max(polled_ns, self._polled.get(series, 0))
-        self._confirmed_to: list[int] = []  # by series code
+        self._last_seen_ns: list[int] = []  # by series code: the last instant at which a snapshot was published
         self._build(observed)
         self._columns()
         self._providers = sorted({series.provider for series in self._codes})
         self._resolved: dict[tuple[str | None, str | None], int] = {}
+        self._follow(statuses, polls or {})
+
+    def followed(self, statuses: Iterable[StatusSample], polls: Mapping[tuple[str, str], int]) -> AsOfIndex:
+        """The same snapshots with other statuses and polls, which come far more often."""
+        other = copy.copy(self)
+        other._follow(statuses, polls)  # noqa: SLF001
+        return other
+
+    def _follow(self, statuses: Iterable[StatusSample], polls: Mapping[tuple[str, str], int]) -> None:
+        self._polled: dict[Series, int] = {}
+        for (provider, backend), polled_ns in polls.items():
+            series = self._series(provider, backend)
+            self._polled[series] = max(polled_ns, self._polled.get(series, 0))
+        confirmed = [
+            max(seen_ns, self._polled.get(series, 0))
+            for series, seen_ns in zip(self._codes, self._last_seen_ns, strict=True)
+        ]
+        self._confirmed_to = np.array([*confirmed, 0, 0], dtype=np.int64)  # until then nothing newer can turn up
         self._statuses: dict[tuple[str, str], tuple[list[int], list[StatusSample]]] = {}
         for sample in sorted(statuses, key=lambda s: s.observed_at_ns):
             series = self._series(sample.provider, sample.backend)
@@ -119,8 +134,7 @@ class AsOfIndex:
             rows.append(len(self.summaries))
             self.summaries.append(msgspec.structs.replace(summary, valid_to_ns=valid_to))
         self._rows.append((times, rows))
-        last_ns = max(*last_of_instant, self._polled.get(series, 0))
-        self._confirmed_to.append(_FOREVER if series.simulated else last_ns)  # until then nothing newer can turn up
+        self._last_seen_ns.append(_FOREVER if series.simulated else max(last_of_instant))
         held = {self.summaries[row].valid_from_ns: row for row in rows}
         for summary in sorted(listed, key=_precedence):
             if summary.calibration_id is None:
@@ -135,7 +149,12 @@ class AsOfIndex:
             self._by_bare_id[summary.calibration_id] = row if same else AMBIGUOUS
 
     def _columns(self) -> None:
-        self._arrays = [(np.array(times, dtype=np.int64), np.array(rows, dtype=np.int32)) for times, rows in self._rows]
+        """By series code; UNKNOWN and AMBIGUOUS, as indexes, mean the last two entries, where nothing matches."""
+        self._times = [np.array(times, dtype=np.int64) for times, _ in self._rows]
+        self._first_row = np.array([rows[0] - 1 for _, rows in self._rows] + [0, 0], dtype=np.int32)
+        self._earliest_ns = np.array(
+            [max(times[0], 1) for times, _ in self._rows] + [_FOREVER, _FOREVER], dtype=np.int64
+        )
 
     def _series(self, provider: str, backend: str) -> Series:
         provider = provider_of(provider)
@@ -256,20 +275,17 @@ class AsOfIndex:
         """The as-of join alone, for columns of `series_code` numbers and instants."""
         code = np.asarray(codes, dtype=np.int64)
         t = np.asarray(t_exec_ns, dtype=np.int64)
-        row = np.full(code.shape, UNKNOWN, dtype=np.int32)
-        kind = np.zeros(code.shape, dtype=np.uint8)
+        row = np.zeros(code.shape, dtype=np.int32)
         if not code.size:
-            return Matches(row, kind)
+            return Matches(row, row.astype(np.uint8))
         order = np.argsort(code.astype(np.int16 if len(self._rows) < 2**15 else np.int64), kind="stable")
         present, starts = np.unique(code[order], return_index=True)
         for series, members in zip(present, np.split(order, starts[1:]), strict=True):
-            if series < 0:
-                continue
-            times, rows = self._arrays[series]
-            asked = t[members]
-            at = np.searchsorted(times, asked, side="right") - 1
-            row[members] = np.where((at >= 0) & (asked > 0), rows[at], np.int32(UNKNOWN))
-            kind[members] = np.where(asked <= self._confirmed_to[series], _AS_OF, _UNCONFIRMED)
+            if series >= 0:
+                row[members] = np.searchsorted(self._times[series], t[members], side="right")
+        row += self._first_row[code]
+        row[t < self._earliest_ns[code]] = UNKNOWN
+        kind = np.where(t <= self._confirmed_to[code], _AS_OF, _UNCONFIRMED)
         kind[row < 0] = 0
         return Matches(row, kind)
 

@@ -118,14 +118,12 @@ def from_ibm(answer: Mapping[str, Any], observed_at_ns: int) -> StatusSample:
 
 
 def from_ionq(answer: Mapping[str, Any], observed_at_ns: int) -> StatusSample:
-    """One backend of IonQ's list: its status and average wait, in milliseconds."""
-    wait_ms = _seconds(answer.get("average_queue_time"))
+    """One backend of IonQ's list: its status. Its average_queue_time is left alone: the documents disagree on its unit."""
     return StatusSample(
         provider="ionq",
         backend=str(answer["backend"]),
         observed_at_ns=observed_at_ns,
         status=word(answer.get("status")),
-        queue_s=None if wait_ms is None else wait_ms / 1000,
     )
 
 

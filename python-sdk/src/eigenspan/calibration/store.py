@@ -90,9 +90,11 @@ class CalibrationStore:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA foreign_keys=ON")
         self._index: AsOfIndex | None = None
+        self._stale_streams = False  # statuses or polls changed, which leave the snapshots as they are
         self._index_version = -1
         self._documents: OrderedDict[str, Snapshot] = OrderedDict()
         self._depth = 0
+        self._put = False  # this batch changes what the join finds
         try:
             self._migrate()
         except BaseException:
@@ -139,7 +141,9 @@ class CalibrationStore:
             self._depth -= 1
             if self._depth == 0:
                 self._db.execute("COMMIT")
-                self._index = None
+                self._stale_streams = True
+                if self._put:
+                    self._index, self._put = None, False
 
     def put(self, document: Snapshot, names: Iterable[str] = ()) -> Put:
         """Store a snapshot under its backend's name and under `names` (a fake backend that replays it).
@@ -158,6 +162,7 @@ class CalibrationStore:
                 "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?)",
                 (version, provider, document.backend.name, body, msgspec.json.encode(summary)),
             ).rowcount
+            self._put = True
             observed = 0
             for name in {document.backend.name, *names}:
                 observed += self._db.execute(
@@ -178,6 +183,7 @@ class CalibrationStore:
         """Let `alias` mean `backend` in the join, beyond the aliases that `backends` knows by itself."""
         with self.batch():
             self._db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (provider_of(provider), alias, backend))
+            self._put = True
 
     def put_status(self, sample: StatusSample) -> None:
         """Add to the stream of status samples; the same instant again replaces it."""
@@ -258,6 +264,9 @@ class CalibrationStore:
             if self._index is None or changed != self._index_version:
                 self._index = AsOfIndex(self._observed(), self._statuses(), self._aliases(), self._polls())
                 self._index_version = changed
+            elif self._stale_streams:
+                self._index = self._index.followed(self._statuses(), self._polls())
+            self._stale_streams = False
             return self._index
 
     def _observed(self) -> list[Observed]:

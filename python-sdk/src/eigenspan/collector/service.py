@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from eigenspan.calibration.importers import shipped
+from eigenspan.calibration.pullers.opening import plans
+from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
@@ -135,6 +137,7 @@ class Collector:
         )
         self.calibrations = CalibrationStore(data / "calibration.db")
         self._import_calibrations()
+        self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
         checkpoint = self.state.checkpoint()
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
@@ -218,6 +221,7 @@ class Collector:
         self.receiver.start()
         for worker in self.workers:
             worker.start()
+        self.poller.start()
         self._thread.start()
         otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
         limit = otlp.max_request_bytes
@@ -273,6 +277,7 @@ class Collector:
             await self.receiver.stop()
         await stop_asgi(self._servers)
         self._stopping.set()
+        await asyncio.to_thread(self.poller.stop)
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         self.turn()

@@ -146,6 +146,26 @@ class SamplingProcessor(_Settings):
     )
 
 
+class PollSettings(_Settings, kw_only=True):
+    """One live service that is asked. Credentials are those that the provider's own SDK finds; none is written here."""
+
+    provider: Annotated[
+        Literal["ibm", "google", "braket", "ionq", "iqm", "azure"],
+        Meta(description="Whose service: ibm, google and braket by their SDKs, ionq, iqm and azure over HTTP."),
+    ]
+    backends: Annotated[
+        list[str], Meta(description="Which to ask for (device ARNs for braket); none: all there are.")
+    ] = []
+    endpoint: Annotated[str, Meta(description="The service's URL, for iqm and azure, or another one for ionq.")] = ""
+    interval: Annotated[float, Meta(ge=1, description="Seconds between two questions for a calibration.")] = 3600.0
+    status_interval: Annotated[float, Meta(ge=1, description="Seconds between two questions for status and queue.")] = (
+        300.0
+    )
+    history_days: Annotated[
+        float, Meta(ge=0, le=3660, description="Days of the past to fetch once, where the provider keeps them.")
+    ] = 0.0
+
+
 class CalibrationProcessor(_Settings):
     """Where calibration snapshots come from."""
 
@@ -153,6 +173,9 @@ class CalibrationProcessor(_Settings):
         True
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+    poll: Annotated[
+        list[PollSettings], Meta(description="Live services that are asked for calibrations and status.")
+    ] = []
     wait_for_snapshot: Annotated[
         float,
         Meta(

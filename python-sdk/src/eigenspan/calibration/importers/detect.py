@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,6 +57,7 @@ class Hints:
     valid_from_ns: int | None = None
     configuration: bytes | None = None
     device_spec: str | None = None
+    calibration_id: str | None = None
 
 
 NO_HINTS: Final = Hints()
@@ -135,7 +136,7 @@ def _with_configuration(path: Path, hints: Hints) -> Hints:
     beside = path.with_name("conf_" + path.name.removeprefix("props_"))
     if not beside.is_file():
         return hints
-    return Hints(hints.backend, hints.valid_from_ns, unpack(read(beside), beside.name), hints.device_spec)
+    return replace(hints, configuration=unpack(read(beside), beside.name))
 
 
 def _eigenspan(data: bytes, source: str, _hints: Hints) -> Snapshot:
@@ -161,6 +162,7 @@ def _google(data: bytes, source: str, hints: Hints) -> Snapshot:
         processor_id=hints.backend,
         valid_from_ns=hints.valid_from_ns,
         device_spec=hints.device_spec,
+        calibration_id=hints.calibration_id,
     )
 
 
