@@ -31,8 +31,8 @@ def scan_with_kernel(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     return scan.engine("kernel").scan(payloads, watch)
 
 
-def splice_with_kernel(parts):
-    return scan.engine("kernel").splice(parts)
+def splice_with_kernel(parts, restamp=()):
+    return scan.engine("kernel").splice(parts, restamp)
 
 
 _KERNEL = pytest.param(scan_with_kernel, id="kernel", marks=needs_kernel)
@@ -60,12 +60,12 @@ def scan_by_all(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     return first
 
 
-def splice_by_all(parts) -> bytes | str:
+def splice_by_all(parts, restamp=()) -> bytes | str:
     """What every engine gives, bytes or the words of its ValueError, after checking that it is the same."""
     given = []
     for splicing in [scan.engine("python").splice, splice_with_kernel][: 1 + HAS_KERNEL]:
         try:
-            given.append(splicing(parts))
+            given.append(splicing(parts, restamp))
         except ValueError as error:
             given.append(str(error))
     assert given[1:] in ([], given[:1])

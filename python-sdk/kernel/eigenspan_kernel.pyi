@@ -156,10 +156,11 @@ class Receiver:
     def stop(self, grace_s: float) -> None:
         """Stop listening, wait up to `grace_s` for requests in flight, commit what waits, answer, and end the threads."""
 
-def splice(parts: Sequence[tuple[bytes, Sequence[_Edit]]]) -> bytes:
+def splice(parts: Sequence[tuple[bytes, Sequence[_Edit]]], restamp: Sequence[tuple[str, str]] = ()) -> bytes:
     """One ExportTraceServiceRequest with just the spans that the edits name, in their order.
 
     Spans whose ResourceSpans have the same bytes (but for the scopes in them) share one, and then those whose
     ScopeSpans have the same bytes (but for the spans in them). All bytes that no edit names stay as they are and in
-    their order, unknown fields included. ValueError if an edit does not name a span of its payload.
+    their order, unknown fields included. A scope whose schema_url stands first in a pair of `restamp` gets the second.
+    ValueError if an edit does not name a span of its payload.
     """

@@ -8,7 +8,7 @@ The rules, of which each has its cases below:
 - A trace id has 16 bytes, a span id 8, and neither is zero; a parent's is 8 bytes or empty; a link's ids are of that
   length or empty.
 - A submessage that is there again is merged into the first; of a number or string that is there again the last wins,
-  as of the members of a oneof; of attributes with the same key the first wins.
+  as of the members of a oneof; of attributes with the same key, and of a span's types, the first wins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from eigenspan.collector.spans import Watch, Watched
+from eigenspan.collector.spans import SPAN_TYPE, Watch, Watched
 from tests.wirewriter import (
     GOOD_SPAN_ID,
     GOOD_TRACE_ID,
@@ -43,6 +43,7 @@ WATCH: Watch = (
     Watched("ratio", "double", ("ratio", "count")),
     Watched("flag", "boolean", ("flag",)),
     Watched("host_cores", "int", ("host.cores",), "resource"),
+    Watched("type", "string", (SPAN_TYPE, "otel.span.type")),
 )
 
 
@@ -120,6 +121,10 @@ EMPTY = (
 
 FIELDS = (
     one("a bare span"),
+    one("a type", sub(17, "quantum.internal.execute"), type="quantum.internal.execute"),
+    one("a type in an attribute", attribute("otel.span.type", sub(1, "a")), type="a"),
+    one("a type goes before an attribute", attribute("otel.span.type", sub(1, "a")), sub(17, "b"), type="b"),
+    one("the first of two types", sub(17, "a"), sub(17, "b"), type="a"),
     one(
         "all fixed columns",
         sub(3, "a=1"),
@@ -256,7 +261,7 @@ ATTRIBUTES = (
 )
 
 LENIENT = (
-    one("unknown fields of each wire type", num(17, 1), fixed64(18, 1), sub(19, b"\xff"), fixed32(2**29 - 1, 1)),
+    one("unknown fields of each wire type", num(20, 1), fixed64(18, 1), sub(19, b"\xff"), fixed32(2**29 - 1, 1)),
     one("an unknown field looks like garbage inside", sub(99, b"\x0b\x00\xff")),
     one("a padded varint", tag(6, 0) + _LONG_ONE, kind=1),
     one("a padded tag", b"\xb0\x80\x80\x80\x00\x01", kind=1),
@@ -358,7 +363,25 @@ WIRE_TYPES: dict[str, dict[int, int]] = {
     "EntityRef": {1: 2, 2: 2, 3: 2, 4: 2},
     "ScopeSpans": {1: 2, 2: 2, 3: 2},
     "InstrumentationScope": {1: 2, 2: 2, 3: 2, 4: 0},
-    "Span": {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 0, 7: 1, 8: 1, 9: 2, 10: 0, 11: 2, 12: 0, 13: 2, 14: 0, 15: 2, 16: 5},
+    "Span": {
+        1: 2,
+        2: 2,
+        3: 2,
+        4: 2,
+        5: 2,
+        6: 0,
+        7: 1,
+        8: 1,
+        9: 2,
+        10: 0,
+        11: 2,
+        12: 0,
+        13: 2,
+        14: 0,
+        15: 2,
+        16: 5,
+        17: 2,
+    },
     "Event": {1: 1, 2: 2, 3: 2, 4: 0},
     "Link": {1: 2, 2: 2, 3: 2, 4: 2, 5: 0, 6: 5},
     "Status": {2: 2, 3: 0},

@@ -167,7 +167,7 @@ def test_instants_at_the_ends_of_their_range_are_whole_nanoseconds(text):
 def test_rules_see_the_worst_of_a_traces_spans():
     quantum = frame({"end_ns": EPOCH + 10 * SECOND}, {"end_ns": EPOCH + DAY + SECOND}, {"trace": 1, "backend": "other"})
     traces = pl.DataFrame({"root": ["a", "b", "c"]})
-    due = Due(None, None, [1, 2, 3], traces, pl.DataFrame(), quantum)
+    due = Due(None, [1, 2, 3], traces, quantum)
     described = describe(due, calibrate(quantum, INDEX))
     assert described["root"].to_list() == ["a", "b", "c"]
     assert described.select(CALIBRATION_COLUMNS).rows() == [(10.0, 0.02, 0.5), (None,) * 3, (None,) * 3]

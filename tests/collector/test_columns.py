@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from eigenspan.collector.columns import Rows
+from eigenspan.collector.columns import Chains, Rows
 
 COLUMNS = {"i": np.int64, "f": np.float64, "o": object, "b": bool}
 BLANK = {"i": 0, "o": None, "b": False}
@@ -43,3 +43,23 @@ def test_capacity_stays_when_rows_are_used_again():
     assert rows.capacity == 8
     assert len(rows.take(3000)) == 3000
     assert rows.capacity >= 3000
+
+
+def test_chains_are_lists_for_each_owner():
+    rng = random.Random(2)
+    chains, heads = Chains({"i": np.int64}), np.full(20, -1)
+    lists: dict[int, list[int]] = {owner: [] for owner in range(20)}
+    for step in range(200):
+        owners = np.sort(np.array(rng.choices(range(20), k=rng.randint(0, 12)), dtype=np.int64))
+        rows = chains.append(heads, owners)
+        chains["i"][rows] = np.arange(len(owners)) + 100 * step
+        for owner, value in zip(owners.tolist(), chains["i"][rows].tolist(), strict=True):
+            lists[owner].append(value)
+        if rng.random() < 0.2:
+            gone = rng.randrange(20)
+            chains.give_back(chains.walk(heads[[gone]])[1])
+            heads[gone], lists[gone] = -1, []
+        chain, found = chains.walk(heads)
+        assert len(chains) == len(found) == sum(map(len, lists.values()))
+        for owner in range(20):
+            assert chains["i"][found[chain == owner]].tolist() == lists[owner][::-1]

@@ -7,20 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from eigenspan.calibration.asof import AsOfIndex, Observed
 from eigenspan.calibration.summary import Summary
 from eigenspan.collector.commit import Admission, Committed, Logged, columns
+from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
-from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
+from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
 from eigenspan.collector.scan import engine
 from eigenspan.collector.state import State
 from eigenspan.collector.traces import Traces
+from eigenspan.collector.watch import CONTRACT
+from eigenspan.schema.registry import registry
 from tests.collector.building import SECOND, WATCH, digest, payload, request, spans_in
 
 ENGINE = engine("python")
@@ -74,6 +78,7 @@ class Way:
         self.pipeline = Pipeline(
             receiver=self.door, log=self.log, state=self.state, traces=self.traces, decided=self.decided, rules=rules,
             calibrations=Calibrations(lambda: INDEX, lambda version: None), metrics=self.metrics, exporters=EXPORTERS,
+            compliance=Compliance(CONTRACT), conventions=Conventions(registry().version),
             limits=Limits(**({"log_bytes": 1 << 30, "window_ns": 3600 * SECOND} | limits)),
         )  # fmt: skip
         records = self.log.replay(checkpoint.replay_from if checkpoint else 0)
@@ -357,3 +362,42 @@ def test_a_decision_waits_for_the_poll_that_confirms_its_snapshot(tmp_path):
             s.trace_id[-1]: a.value.string_value for s in w.sent() for a in s.attributes if a.key.endswith(".match")
         }
         assert matches == {1: "as_of_unconfirmed", 2: "as_of"}
+
+
+def test_names_of_an_older_version_become_those_of_the_newest_and_the_scope_says_so(tmp_path):
+    family = registry().schema_url.rsplit("/", 1)[0]
+    old = {"quantum.device": "q", "quantum.provider": "ibm", "quantum.shots": 100, "mine": "x"}
+    message = ExportTraceServiceRequest.FromString(request({"attributes": old}, {"span": 2, "parent": 1}))
+    message.resource_spans[0].scope_spans[0].schema_url = f"{family}/0.1.0"
+    message.resource_spans.add(schema_url=f"{family}/0.1.0").scope_spans.add(
+        schema_url="https://example.org/1", spans=spans_in([request({"span": 3, "parent": 1})])
+    )
+    with way(tmp_path) as w:
+        w.door.send(message.SerializeToString(), log_ns=SECOND)
+        w.tick(4 * SECOND)
+        w.door.send(request({"span": 4, "parent": 1, "attributes": {"quantum.device": "q"}}), log_ns=5 * SECOND)
+        w.tick(6 * SECOND)
+        (first, late) = (list(assemble([row.item], w.log.read, ENGINE)) for row in w.state.waiting("far"))
+    sent = ExportTraceServiceRequest.FromString(first[0])
+    assert [s.schema_url for r in sent.resource_spans for s in r.scope_spans] == [
+        f"{family}/0.2.0",
+        "https://example.org/1",
+    ]
+    assert [r.schema_url for r in sent.resource_spans] == ["", f"{family}/0.1.0"]
+    values = {a.key: a.value for a in spans_in(first)[0].attributes}
+    assert not values.keys() & (old.keys() - {"mine"})
+    assert values["quantum.backend.name"].string_value == "q"
+    assert values["quantum.job.shots"].int_value == 100
+    assert values["quantum.backend.calibration.version"].string_value == "sha256:v1"
+    assert {a.key for a in spans_in(late)[0].attributes} >= {"quantum.backend.name", "eigenspan.sampling.late"}
+    assert w.pipeline.normalised == {"normalised": 4}
+    assert w.pipeline.compliance.jobs == 1
+
+
+def test_names_may_be_left_as_they_came(tmp_path):
+    with way(tmp_path) as w:
+        w.pipeline.conventions = Conventions("", normalise=False)
+        w.door.send(request({"attributes": {"quantum.device": "q"}}), log_ns=SECOND)
+        w.tick(4 * SECOND)
+        (sent,) = w.sent()
+    assert sent.attributes[0].key == "quantum.device"

@@ -131,6 +131,54 @@ def test_add(splicing, body, add, expected):
     assert spliced_body(splicing, body, add=add) == expected
 
 
+OLD = attribute("old")
+
+
+@SPLICES
+@pytest.mark.parametrize(
+    ("body", "add", "expected"),
+    [
+        (ids() + OLD + num(6, 1) + OLD, (("old", b""),), ids() + num(6, 1)),
+        (ids() + num(6, 1), (("old", b""),), ids() + num(6, 1)),
+        (ids() + OLD, (("old", b""), ("new", NEW)), ids() + NEW),
+        (ids() + OLD + NEW, (("old", b""), ("new", NEW)), ids() + NEW),
+        (ids() + OLD, (("old", attribute("old", num(3, 2))), ("old", b"")), ids() + attribute("old", num(3, 2))),
+        (ids() + sub(11, sub(3, key_value("old"))), (("old", b""),), ids() + sub(11, sub(3, key_value("old")))),
+    ],
+    ids=["every one", "none there", "renamed", "both there", "written anew", "an event's key"],
+)
+def test_cut(splicing, body, add, expected):
+    assert spliced_body(splicing, body, add=add) == expected
+
+
+@SPLICES
+@pytest.mark.parametrize(
+    ("urls", "restamp", "expected"),
+    [
+        (["u/1"], [("u/1", "u/2")], "u/2"),
+        (["u/1", "u/3"], [("u/1", "u/2")], "u/3"),
+        (["u/3", "u/1"], [("u/1", "u/2")], "u/2"),
+        (["u/1"], [], "u/1"),
+        ([], [("", "u/2")], ""),
+        ([""], [("", "u/2")], "u/2"),
+    ],
+)
+def test_restamp(splicing, urls, restamp, expected):
+    payload = sub(1, sub(2, *(sub(3, url) for url in urls), span()), sub(3, "u/1"))
+    message = trace_service_pb2.ExportTraceServiceRequest.FromString(splicing([(payload, edits_of(payload))], restamp))
+    assert [scope.schema_url for scope in message.resource_spans[0].scope_spans] == [expected]
+    assert message.resource_spans[0].schema_url == "u/1"
+
+
+@SPLICES
+def test_scopes_that_are_restamped_to_the_same_url_share_one(splicing):
+    payload = sub(
+        1, sub(2, sub(1, sub(1, "s")), span(), sub(3, "u/1")), sub(2, sub(1, sub(1, "s")), span(), sub(3, "u/2"))
+    )
+    spliced = splicing([(payload, edits_of(payload))], [("u/1", "u/2")])
+    assert spliced == sub(1, sub(2, sub(1, sub(1, "s")), sub(3, "u/2"), span(), span()))
+
+
 @SPLICES
 def test_trace_state_comes_before_what_is_added(splicing):
     assert spliced_body(splicing, ids(), add=(("new", NEW),), trace_state="a=1") == ids() + sub(3, "a=1") + NEW

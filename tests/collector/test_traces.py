@@ -10,7 +10,7 @@ import pytest
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.traces import Traces
 from tests.collector.building import DEFAULTS, SECOND, WATCH, spans
-from tests.collector.model import Both
+from tests.collector.model import Both, everything
 
 
 def row(**more: Any) -> dict[str, Any]:
@@ -165,12 +165,13 @@ def test_postponed_traces_come_back_once():
     both = Both(settle_s=1, idle_s=1)
     both.add([row(position=1, trace_lo=i, log_ns=SECOND) for i in range(3)])
     due = both.traces.due(4 * SECOND)
+    before = both.traces.spans(due, everything(due))
     assert len(due.keys) == 3
     both.traces.postpone(due, 4 * SECOND)
     assert both.traces.due(8 * SECOND) is None
     again = both.traces.due(10 * SECOND)
     assert again.traces.equals(due.traces)
-    assert again.spans.equals(due.spans)
+    assert both.traces.spans(again, everything(again)).equals(before)
     both.traces.close(again)
     assert both.traces.due(99 * SECOND) is None
 
@@ -179,7 +180,7 @@ def test_a_span_that_came_twice_is_sent_once_and_counted():
     both = Both(settle_s=0, idle_s=0)
     both.add([row(position=1, log_ns=1), row(position=2, log_ns=1), row(position=3, log_ns=1, length=41)])
     due = both.traces.due(3 * SECOND)
-    assert due.spans["position"].to_list() == [1, 3]
+    assert both.traces.spans(due, everything(due))["position"].to_list() == [1, 3]
     assert both.traces.counts["duplicate_spans"] == 1
 
 

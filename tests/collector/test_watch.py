@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.spans import FIXED, schema_of
-from eigenspan.collector.watch import BUILT_IN, RESERVED, compile_watch
+from eigenspan.collector.watch import BUILT_IN, OTHER_NAME_COLUMNS, compile_watch
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import tables
 
 
 def test_every_stage_finds_its_columns():
     watch = {w.column: w for w in compile_watch()}
-    assert list(watch) == list(BUILT_IN)
+    assert list(watch) == [*BUILT_IN, "span_type", *OTHER_NAME_COLUMNS]
     assert watch["service"].level == "resource"
-    assert not set(watch) & RESERVED
-    assert list(schema_of(compile_watch())) == [*FIXED, *BUILT_IN]
+    assert list(schema_of(compile_watch())) == [*FIXED, *watch]
+
+
+def test_a_watched_attribute_cannot_take_the_name_of_a_column():
+    with pytest.raises(ConfigError, match="backend, quantum: a column of that name is there already"):
+        compile_watch(["quantum", "mine", "backend"])
 
 
 @pytest.mark.parametrize("column", [c for c in BUILT_IN if c != "error_type"])

@@ -214,7 +214,7 @@ for times in map(int, sys.argv[2:]):
     for item in read.stream(io.BufferedReader(Endless(times)), "endless"):
         for finding in validator.check(item):
             raise SystemExit(finding)
-    assert validator._open.judged_early
+    assert validator.judged_early
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 print(len(body) * times >> 20, *peaks, validator.seen["span"])
 """
@@ -263,6 +263,31 @@ def test_schema_commands(tmp_path: Path) -> None:
     migrated = TracesData.FromString(done.stdout)
     assert migrated.resource_spans[0].scope_spans[0].spans[0].attributes[0].key == "quantum.backend.name"
     assert b"1 renamed" in done.stderr
+
+
+def test_migrating_lines_of_json(tmp_path: Path) -> None:
+    family = "https://eigenspan.github.io/schemas/quantum"
+    pair = {"key": "quantum.device", "value": {"stringValue": "x"}}
+    ids = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331"}
+    held = [
+        {"resourceSpans": [{"schemaUrl": f"{family}/0.1.0", "scopeSpans": [{"spans": [ids | {"attributes": [pair]}]}]}]},
+        {"resourceLogs": [{"schemaUrl": f"{family}/0.1.0", "scopeLogs": [{"logRecords": [ids | {"attributes": [pair]}]}]}]},
+    ]  # fmt: skip
+    path = tmp_path / "old.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, held)))
+    done = subprocess.run(
+        [sys.executable, "-m", "eigenspan", "schema", "migrate", path], capture_output=True, check=True, text=True
+    )
+    traces, logs = map(json.loads, done.stdout.splitlines())
+    (span,) = traces["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    (record,) = logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    for found in (span, record):
+        assert found == ids | {"attributes": [pair | {"key": "quantum.backend.name"}]}
+    assert traces["resourceSpans"][0]["schemaUrl"] == f"{family}/0.2.0"
+    path.write_text(json.dumps(held[0]) + "\n{broken\n")
+    failed = CliRunner().invoke(cli, ["schema", "migrate", str(path)])
+    assert failed.exit_code
+    assert f"{path}:2" in failed.output + str(failed.exception)
 
 
 def test_every_finding_says_why() -> None:

@@ -127,10 +127,15 @@ mod eigenspan_kernel {
     }
 
     #[pyfunction]
-    fn splice<'py>(py: Python<'py>, parts: Vec<(PyBackedBytes, Vec<PyEdit>)>) -> PyResult<Bound<'py, PyBytes>> {
+    #[pyo3(signature = (parts, restamp=Vec::new()))]
+    fn splice<'py>(
+        py: Python<'py>,
+        parts: Vec<(PyBackedBytes, Vec<PyEdit>)>,
+        restamp: Vec<(PyBackedStr, PyBackedStr)>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let parts: Vec<(PyBackedBytes, Vec<Edit>)> =
             parts.into_iter().map(|(payload, edits)| (payload, edits.into_iter().map(Edit::from).collect())).collect();
-        py.detach(|| crate::splice::splice(&parts))
+        py.detach(|| crate::splice::splice(&parts, &restamp))
             .map(|request| PyBytes::new(py, &request))
             .map_err(|error| PyValueError::new_err(error.to_string()))
     }

@@ -11,6 +11,9 @@ use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError};
 
 type Checked<T = ()> = Result<T, WireError>;
 
+/// Under this key the watch list asks for a span's own field `type`.
+const SPAN_TYPE: &str = "$type";
+
 /// The rows of all good payloads, and why each of the others (by index) was refused.
 #[derive(Debug)]
 pub struct Scanned {
@@ -178,8 +181,12 @@ impl<'a> Scan<'a> {
                 (11, Value::Len(body)) => event(body, &mut self.look)?,
                 (13, Value::Len(body)) => link(body, &mut self.look)?,
                 (15, Value::Len(body)) => status(body, &mut row.status)?,
+                (17, Value::Len(body)) => {
+                    let kind = body.text("Span", 17, field.at)?;
+                    self.span.offer(&self.watch.span, SPAN_TYPE, Scalar::Str(kind));
+                }
                 (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
-                (1..=16, _) => return Err(field.wrong_type("Span")),
+                (1..=17, _) => return Err(field.wrong_type("Span")),
                 _ => {}
             }
         }

@@ -12,7 +12,8 @@ use crate::wire::{Reader, Value, WireError, put_varint, varint_size};
 pub struct Edit<S, B> {
     pub offset: usize,
     pub length: usize,
-    /// Key, and the encoded Span.attributes field; left out if the span has an attribute with this key.
+    /// Key, and the encoded Span.attributes field; left out if the span has an attribute with this key. Without bytes:
+    /// the span's attributes with this key are cut.
     pub add: Vec<(S, B)>,
     /// The new trace_state; `None` leaves it as it is, `""` removes it.
     pub trace_state: Option<S>,
@@ -38,12 +39,14 @@ impl fmt::Display for SpliceError {
 
 /// One request with the chosen spans, in the order of the edits. Spans whose ResourceSpans are equal but for their
 /// scopes share one, and within it those whose ScopeSpans are equal but for their spans; both in order of appearance.
-pub fn splice<P, S, B>(parts: &[(P, Vec<Edit<S, B>>)]) -> Result<Vec<u8>, SpliceError>
+/// A scope whose schema_url is in `restamp` gets the one that stands beside it there.
+pub fn splice<P, S, B>(parts: &[(P, Vec<Edit<S, B>>)], restamp: &[(S, S)]) -> Result<Vec<u8>, SpliceError>
 where
     P: AsRef<[u8]>,
     S: AsRef<str>,
     B: AsRef<[u8]>,
 {
+    let restamp: Vec<_> = restamp.iter().map(|(old, new)| (old.as_ref().as_bytes(), new.as_ref())).collect();
     let mut groups = Groups::default();
     for (part, (payload, edits)) in parts.iter().enumerate() {
         let at_part = |error| SpliceError::Wire { part, error };
@@ -57,7 +60,7 @@ where
             })?;
             let group = match group_of_scope[scope] {
                 Some(group) => group,
-                None => *group_of_scope[scope].insert(groups.find(&index, scope).map_err(at_part)?),
+                None => *group_of_scope[scope].insert(groups.find(&index, scope, &restamp).map_err(at_part)?),
             };
             write_span(&mut groups.scopes[group].spans, span, edit).map_err(at_part)?;
         }
@@ -118,6 +121,27 @@ fn head(mut body: Reader<'_>, number: u32) -> Result<Vec<u8>, WireError> {
     Ok(kept)
 }
 
+/// The head of a ScopeSpans under its new schema_url; `None` where it keeps its own.
+fn restamped(scope: Reader<'_>, restamp: &[(&[u8], &str)]) -> Result<Option<Vec<u8>>, WireError> {
+    if restamp.is_empty() {
+        return Ok(None);
+    }
+    let (mut body, mut url) = (scope, None);
+    while let Some(found) = child(&mut body, 3)? {
+        url = Some(found.rest());
+    }
+    let Some((_, new)) = restamp.iter().find(|(old, _)| Some(*old) == url) else { return Ok(None) };
+    let (mut body, mut kept) = (scope, Vec::new());
+    while let Some(field) = body.field()? {
+        if !matches!((field.number, field.value), (2 | 3, Value::Len(_))) {
+            kept.extend_from_slice(body.since(field.at));
+        }
+    }
+    put_len(&mut kept, 3, new.len());
+    kept.extend_from_slice(new.as_bytes());
+    Ok(Some(kept))
+}
+
 struct Resource {
     head: Vec<u8>,
     scopes: Vec<usize>,
@@ -138,10 +162,10 @@ struct Groups {
 }
 
 impl Groups {
-    fn find(&mut self, index: &Index<'_>, scope: usize) -> Result<usize, WireError> {
+    fn find(&mut self, index: &Index<'_>, scope: usize, restamp: &[(&[u8], &str)]) -> Result<usize, WireError> {
         let (resource, scope) = index.scopes[scope];
         let resource_head = head(index.resources[resource], 2)?;
-        let scope_head = head(scope, 2)?;
+        let scope_head = restamped(scope, restamp)?.map_or_else(|| head(scope, 2), Ok)?;
         let resource = *self.resource_of.entry(resource_head).or_insert_with_key(|head| {
             self.resources.push(Resource { head: head.clone(), scopes: Vec::new() });
             self.resources.len() - 1
@@ -189,9 +213,15 @@ where
     }
     let mut body = Vec::with_capacity(span.rest().len() + 64);
     let mut keys = Vec::new();
+    let cut: Vec<&[u8]> =
+        edit.add.iter().filter(|(_, field)| field.as_ref().is_empty()).map(|(key, _)| key.as_ref().as_bytes()).collect();
     while let Some(field) = span.field()? {
         if let (9, Value::Len(attribute)) = (field.number, field.value) {
-            keys.push(key_of(attribute)?);
+            let key = key_of(attribute)?;
+            if cut.contains(&key) {
+                continue;
+            }
+            keys.push(key);
         }
         if field.number != 3 || edit.trace_state.is_none() {
             body.extend_from_slice(span.since(field.at));
@@ -202,10 +232,10 @@ where
         body.extend_from_slice(text.as_bytes());
     }
     for (key, attribute) in &edit.add {
-        let key = key.as_ref().as_bytes();
-        if !keys.contains(&key) {
+        let (key, attribute) = (key.as_ref().as_bytes(), attribute.as_ref());
+        if !attribute.is_empty() && !keys.contains(&key) {
             keys.push(key);
-            body.extend_from_slice(attribute.as_ref());
+            body.extend_from_slice(attribute);
         }
     }
     put_len(out, 2, body.len());
@@ -241,7 +271,7 @@ mod tests {
         let payload = |span: &[u8]| len(1, &[len(2, &len(2, span)), len(1, b"r"), len(3, b"u")].concat());
         let parts = [(payload(b"\x30\x01"), vec![edit(6, 2)]), (payload(b"\x30\x02"), vec![edit(6, 2)])];
         let scope = len(2, &[len(2, b"\x30\x01"), len(2, b"\x30\x02")].concat());
-        assert_eq!(splice(&parts), Ok(len(1, &[len(1, b"r"), len(3, b"u"), scope].concat())));
+        assert_eq!(splice(&parts, &[]), Ok(len(1, &[len(1, b"r"), len(3, b"u"), scope].concat())));
     }
 
     #[test]
@@ -255,14 +285,35 @@ mod tests {
             ..edit(6, span.len())
         };
         let expected = [attribute("x"), vec![0x30, 2], len(3, b"c=3"), attribute("y")].concat();
-        assert_eq!(splice(&[(payload, vec![change])]), Ok(len(1, &len(2, &len(2, &expected)))));
+        assert_eq!(splice(&[(payload, vec![change])], &[]), Ok(len(1, &len(2, &len(2, &expected)))));
+    }
+
+    #[test]
+    fn what_is_cut_may_be_written_anew() {
+        let attribute = |key: &str, value: &[u8]| len(9, &[len(1, key.as_bytes()), len(2, value)].concat());
+        let span = [attribute("old", b""), attribute("x", b""), attribute("old", b"")].concat();
+        let payload = len(1, &len(2, &len(2, &span)));
+        let add = vec![("old", vec![]), ("x", vec![]), ("new", attribute("new", b"")), ("x", attribute("x", b"\x10\x01"))];
+        let expected = [attribute("new", b""), attribute("x", b"\x10\x01")].concat();
+        let spliced = splice(&[(payload, vec![Edit { add, ..edit(6, span.len()) }])], &[]);
+        assert_eq!(spliced, Ok(len(1, &len(2, &len(2, &expected)))));
+    }
+
+    #[test]
+    fn only_a_url_of_the_table_is_restamped() {
+        let payload = |url: &[u8]| len(1, &len(2, &[len(2, b"\x30\x01"), len(3, url), len(1, b"s")].concat()));
+        let expected = |url: &[u8]| len(1, &len(2, &[len(1, b"s"), len(3, url), len(2, b"\x30\x01")].concat()));
+        let other = len(1, &len(2, &[len(3, b"u/3"), len(1, b"s"), len(2, b"\x30\x01")].concat()));
+        for (url, after) in [(b"u/1", expected(b"u/2")), (b"u/3", other)] {
+            assert_eq!(splice(&[(payload(url), vec![edit(6, 2)])], &[("u/1", "u/2")]), Ok(after));
+        }
     }
 
     #[test]
     fn a_place_without_a_span_is_refused() {
         let payload = len(1, &len(2, &len(2, b"\x30\x01")));
         for (offset, length) in [(5, 2), (6, 1), (6, 3), (0, 0), (99, 2)] {
-            let refused = splice(&[(&payload, vec![edit(offset, length)])]);
+            let refused = splice(&[(&payload, vec![edit(offset, length)])], &[]);
             assert_eq!(refused, Err(SpliceError::NotASpan { part: 0, offset, length }));
         }
     }

@@ -34,7 +34,7 @@ fuzz_target!(|payload: &[u8]| {
                 Edit { offset, length, add: vec![("text", &b"\x4a\x06\x0a\x04text"[..])], trace_state: Some("a=1") }
             })
             .collect();
-        let spliced = splice(&[(payload, edits)]).expect("the places are those of the scan");
+        let spliced = splice(&[(payload, edits)], &[]).expect("the places are those of the scan");
         let again = scan(&[spliced], &WATCH).expect("a batch");
         assert!(again.errors.is_empty());
         assert_eq!(again.batch.num_rows(), rows);

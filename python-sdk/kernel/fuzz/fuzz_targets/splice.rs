@@ -13,5 +13,5 @@ fuzz_target!(|input: (u16, u16, bool, &[u8])| {
         add: if edited { vec![("k", &b"\x4a\x03\x0a\x01k"[..])] } else { Vec::new() },
         trace_state: edited.then_some("a=1"),
     };
-    drop(splice(&[(payload, vec![edit])]));
+    drop(splice(&[(payload, vec![edit])], &[]));
 });

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import click
+from google.protobuf.message import DecodeError
 
 from eigenspan.collector.errors import BadData
+from eigenspan.collector.otlp import json_to_protobuf
+from eigenspan.collector.redact import REQUESTS
+from eigenspan.collector.spans import Signal
 from eigenspan.schema import published
+from eigenspan.schema.migrate import Migration
 from eigenspan.schema.registry import registry, versions
+from eigenspan.web.otlp_json import document
 
 
 @click.group()
@@ -60,26 +68,40 @@ def export(*, directory: Path) -> None:
     "--to", "target", default=None, metavar="VERSION", help="The version to migrate to (default: the newest)."
 )
 @click.option("--keep-both", is_flag=True, help="Leave old names beside the new ones.")
-@click.option("--signal", type=click.Choice(["traces", "metrics", "logs"]), default="traces", show_default=True)
-def migrate(*, file: Path, target: str | None, keep_both: bool, signal: str) -> None:
-    """Migrate one OTLP protobuf message in FILE and write it to standard output; what happened goes to standard error."""
-    from google.protobuf.message import DecodeError
-    from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
-    from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
-    from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+@click.option("--signal", type=click.Choice(["traces", "metrics", "logs"]), default="traces", show_default=True,
+              help="What a protobuf FILE holds; JSON says it itself.")  # fmt: skip
+def migrate(*, file: Path, target: str | None, keep_both: bool, signal: Signal) -> None:
+    """Migrate OTLP in FILE, JSON lines or one protobuf message, and write it to standard output in the same form.
 
-    from eigenspan.schema.migrate import Migration
-
+    What happened goes to standard error.
+    """
     target = target or versions()[-1]
     registry(target)
-    kinds: dict[str, Any] = {"traces": TracesData, "metrics": MetricsData, "logs": LogsData}
+    migration = Migration(published.schema(), target, keep_both=keep_both)
     try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        message = kinds[signal].FromString(data)
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as source:
+            first = source.readline()
+            if first.lstrip().startswith(b"{"):
+                _migrate_lines(chain([first], source), str(file), migration)
+            else:
+                message = REQUESTS[signal].FromString(first + source.read())
+                sys.stdout.buffer.write(migration.migrate(message).SerializeToString())
     except (OSError, DecodeError) as error:
         raise BadData(f"{file}: {error}") from error
-    migration = Migration(published.schema(), target, keep_both=keep_both)
-    migration.migrate(message)
-    sys.stdout.buffer.write(message.SerializeToString())
-    sys.stdout.buffer.flush()
+    sys.stdout.flush()
     click.echo(", ".join(f"{n} {what}" for what, n in sorted(migration.counts.items())) or "nothing to do", err=True)
+
+
+_KEYS: dict[str, Signal] = {"resourceSpans": "traces", "resourceMetrics": "metrics", "resourceLogs": "logs"}
+
+
+def _migrate_lines(lines: Iterable[bytes], source: str, migration: Migration) -> None:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        signal: Signal = next((signal for key, signal in _KEYS.items() if f'"{key}"'.encode() in line), "traces")
+        try:
+            message = REQUESTS[signal].FromString(json_to_protobuf(signal, line))
+        except BadData as error:
+            raise BadData(f"{source}:{number}: {error}") from error
+        sys.stdout.write(json.dumps(document(migration.migrate(message)), separators=(",", ":")) + "\n")

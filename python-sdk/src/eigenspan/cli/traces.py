@@ -11,7 +11,7 @@ import click
 
 from eigenspan.collector.settings import Service
 from eigenspan.store.traces import Filters, TraceStore
-from eigenspan.web.otlp_json import traces_data
+from eigenspan.web.otlp_json import document
 
 _DATA = click.option("--data", type=click.Path(path_type=Path), default=Service().data, show_default=True)
 
@@ -67,7 +67,7 @@ def show(trace_id: str, data: Path, as_json: bool) -> None:
         click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(traces_data(found.message())))
+        click.echo(json.dumps(document(found.message())))
         return
     for node in found.tree():
         indent = "  " * node.depth

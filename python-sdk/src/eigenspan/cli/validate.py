@@ -66,6 +66,9 @@ def validate(
     for finding in validator.finish():
         report.add(finding)
     report.end(dict(validator.seen))
+    if validator.judged_early:
+        click.echo(f"{validator.judged_early} traces were judged before the end of the input, to keep memory bounded; "
+                   "rules across their spans may have missed what came later", err=True)  # fmt: skip
     worst = report.worst()
     if worst is not None and fail_on != "never" and RANK[worst] >= RANK[fail_on]:
         raise SystemExit(1)

@@ -50,6 +50,37 @@ class Rows:
         self._free, self._free_count, self.capacity = free, self._free_count + more, self.capacity + more
 
 
+class Chains(Rows):
+    """Rows that have owners, each linked to the one before it of the same owner."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        super().__init__(columns | {"previous": np.int64})
+
+    def append(self, heads: Ints, owners: Ints) -> Ints:
+        """A new row for each of `owners`, of which equal ones stand side by side; `heads`: owner → its last row, or −1."""
+        rows = self.take(len(owners))
+        if not len(rows):
+            return rows
+        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        last = np.append(first[1:], len(owners)) - 1
+        self["previous"][rows[1:]] = rows[:-1]
+        self["previous"][rows[first]] = heads[owners[first]]
+        heads[owners[last]] = rows[last]
+        return rows
+
+    def walk(self, heads: Ints) -> tuple[Ints, Ints]:
+        """All rows of the chains that end at `heads`, and the index of each row's chain in `heads`."""
+        chain, rows = np.flatnonzero(heads >= 0), heads[heads >= 0]
+        chains, found = [chain], [rows]
+        while len(rows):
+            rows = self["previous"][rows]
+            alive = rows >= 0
+            chain, rows = chain[alive], rows[alive]
+            chains.append(chain)
+            found.append(rows)
+        return np.concatenate(chains), np.concatenate(found)
+
+
 def _blank(dtype: Any) -> Any:
     kind = np.dtype(dtype).kind
     return {"O": None, "f": np.nan, "b": False}.get(kind, 0)

@@ -20,6 +20,7 @@ from eigenspan.collector.calibrate import CALIBRATION_COLUMNS
 from eigenspan.collector.decided import Decision
 from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.spans import Watch, schema_of
+from eigenspan.collector.watch import SPAN_ONLY
 
 _MASK = np.uint64(threshold.SPACE - 1)
 NO_RULE = "none"
@@ -43,7 +44,11 @@ def trace_schema(watch: Watch) -> dict[str, pl.DataType]:
         "early": pl.Boolean(), "root": pl.String(), "trace_state": pl.String(),
     }  # fmt: skip
     types = schema_of(watch)
-    watched = {w.column: pl.Float64() if w.type in ("int", "double") else types[w.column] for w in watch}
+    watched = {
+        w.column: pl.Float64() if w.type in ("int", "double") else types[w.column]
+        for w in watch
+        if w.column not in SPAN_ONLY
+    }
     return own | dict.fromkeys(CALIBRATION_COLUMNS, pl.Float64()) | watched
 
 

@@ -100,16 +100,18 @@ def enrich(
     spans: pl.DataFrame,
     keys: Sequence[TraceKey],
     decisions: Sequence[Decision],
-    calibration: Mapping[tuple[int, int], Add],
+    changes: Mapping[tuple[int, int], Add],
     *,
+    schema: str = "",
     late: bool = False,
     say_why: bool = True,
 ) -> list[Item]:
     """The items to send for kept traces.
 
-    `spans`: rows with trace (an index into `keys` and `decisions`), position, offset, length, root, state; `calibration`
-    holds what to add to the span at (position, offset). A trace without a root says why it was kept on its first span, unless
-    `say_why` is false because an earlier item of it has said so. `late`: mark the spans as late.
+    `spans`: rows with trace (an index into `keys` and `decisions`), position, offset, length, root, state; `changes`
+    holds what to add to, and cut from, the span at (position, offset). A trace without a root says why it was kept on its
+    first span, unless `say_why` is false because an earlier item of it has said so. `schema`: the version of the
+    conventions that the changes bring it to. `late`: mark the spans as late.
     """
     building: dict[int, _Building] = {}
     spoken: set[int] = set()
@@ -121,13 +123,13 @@ def enrich(
         item = building.get(trace)
         if item is None:
             item = building[trace] = _Building()
-        add = late_add + calibration.get((position, offset), ())
+        add = late_add + changes.get((position, offset), ())
         if say_why and trace not in spoken and (root or trace not in rooted):
             spoken.add(trace)
             add = said.of(decisions[trace]) + add
         trace_state = threshold.rewrite(state or "", decisions[trace].threshold)
         item.spans.append(SpanEdit(position, offset, length, trace_state, item.number(add)))
     return [
-        Item(keys[t][0], trace_bytes(keys[t]), tuple(b.spans), tuple(b.adds), rule=decisions[t].rule)
+        Item(keys[t][0], trace_bytes(keys[t]), tuple(b.spans), tuple(b.adds), rule=decisions[t].rule, schema=schema)
         for t, b in building.items()
     ]

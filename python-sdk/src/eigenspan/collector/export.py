@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from eigenspan.collector.errors import EigenspanError
 from eigenspan.collector.spans import Edit, Signal
 from eigenspan.collector.state import Item, Outgoing, SpanEdit
+from eigenspan.schema.registry import restamps
 
 if TYPE_CHECKING:
     from eigenspan.collector.scan import Engine
@@ -58,21 +59,25 @@ def assemble(
 ) -> Iterator[bytes]:
     """The export requests for `items`, each of `limit_bytes` at the most where it holds more than one span."""
     edits: list[tuple[int, Edit]] = []
-    size = 0
+    schema, size = "", 0
     for item in items:
         if not item.spans:
             yield read(item.position)
             continue
+        if edits and item.schema != schema:
+            yield from _splice(edits, schema, read, engine, limit_bytes)
+            edits, size = [], 0
+        schema = item.schema
         for span in item.spans:
             add = item.adds[span.add] if span.add >= 0 else ()
             cost = span.length + 64 + sum(len(field) for _, field in add)
             if size and size + cost > limit_bytes:
-                yield from _splice(edits, read, engine, limit_bytes)
+                yield from _splice(edits, schema, read, engine, limit_bytes)
                 edits, size = [], 0
             edits.append((span.position, _edit(span, add)))
             size += cost
     if edits:
-        yield from _splice(edits, read, engine, limit_bytes)
+        yield from _splice(edits, schema, read, engine, limit_bytes)
 
 
 def _edit(span: SpanEdit, add: tuple[tuple[str, bytes], ...]) -> Edit:
@@ -80,19 +85,20 @@ def _edit(span: SpanEdit, add: tuple[tuple[str, bytes], ...]) -> Edit:
 
 
 def _splice(
-    edits: Sequence[tuple[int, Edit]], read: Callable[[int], bytes], engine: Engine, limit_bytes: int
+    edits: Sequence[tuple[int, Edit]], schema: str, read: Callable[[int], bytes], engine: Engine, limit_bytes: int
 ) -> Iterator[bytes]:
     """One request; two or more where resources and scopes make it larger than `limit_bytes`."""
     by_position: defaultdict[int, list[Edit]] = defaultdict(list)
     for position, edit in edits:
         by_position[position].append(edit)
-    request = engine.splice([(read(position), found) for position, found in sorted(by_position.items())])
+    parts = [(read(position), found) for position, found in sorted(by_position.items())]
+    request = engine.splice(parts, restamps(schema) if schema else ())
     if len(request) <= limit_bytes or len(edits) == 1:
         yield request
         return
     middle = len(edits) // 2
-    yield from _splice(edits[:middle], read, engine, limit_bytes)
-    yield from _splice(edits[middle:], read, engine, limit_bytes)
+    yield from _splice(edits[:middle], schema, read, engine, limit_bytes)
+    yield from _splice(edits[middle:], schema, read, engine, limit_bytes)
 
 
 class Worker:

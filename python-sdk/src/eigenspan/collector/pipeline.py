@@ -7,7 +7,7 @@ turn leaves in the outbox. `tick` is what lies between.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from eigenspan.collector.calibrate import Calibrated, calibrate, describe, uncon
 from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
+from eigenspan.collector.conform import Compliance, conform, parse
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, trace_bytes
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
@@ -29,6 +30,8 @@ from eigenspan.collector.state import Checkpoint, Item, KeptRow
 from eigenspan.collector.traces import Hold
 
 if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
     from eigenspan.calibration.asof import AsOfIndex
     from eigenspan.calibration.snapshot import Snapshot
     from eigenspan.collector.decide import Rules
@@ -57,6 +60,15 @@ class Calibrations:
     def hold(self) -> Hold | None:
         """Lets due traces wait for the poll that confirms their snapshot; None where nothing waits."""
         return Hold(lambda quantum: unconfirmed(quantum, self.index()), self.wait_s) if self.wait_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """Whether kept spans are brought to the registry's names, of which version, and whether the old ones stay beside."""
+
+    schema: str
+    normalise: bool = True
+    keep_original: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +102,16 @@ class Pipeline:
         rules: Rules,
         calibrations: Calibrations,
         metrics: SpanMetrics,
+        compliance: Compliance,
+        conventions: Conventions,
         exporters: dict[Signal, Sequence[str]],
         limits: Limits,
     ) -> None:
         self.receiver, self.log, self.state = receiver, log, state
         self.traces, self.decided, self.rules = traces, decided, rules
-        self.calibrations, self.metrics, self.exporters, self.limits = calibrations, metrics, exporters, limits
+        self.calibrations, self.exporters, self.limits = calibrations, exporters, limits
+        self.metrics, self.compliance, self.conventions = metrics, compliance, conventions
+        self.normalised: Counter[str] = Counter()  # what `conform` did
         self.counts: Counter[str] = Counter()
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
         self._handled = 0  # the last position, of any signal, that a committed turn covers
@@ -198,28 +214,30 @@ class Pipeline:
             return
         spans = spans.with_columns(pl.col("trace").cast(pl.Int64), root=pl.col("parent_id") == 0, state="trace_state")
         quantum = spans.filter(pl.col("backend").is_not_null())
-        calibrated = calibrate(quantum, self.calibrations.index())
+        changes = self._changes(spans, calibrate(quantum, self.calibrations.index()))
         through = int(spans["position"].max())  # type: ignore[arg-type]
         now = [msgspec.structs.replace(decisions[key], through=through) for key in keys]
-        items = enrich(spans, keys, now, self._calibration_adds(calibrated), late=True, say_why=say_why)
+        schema = self.conventions.schema
+        items = enrich(spans, keys, now, changes, schema=schema, late=True, say_why=say_why)
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
     def _decide(self, due: Due, wall_ns: int) -> None:
+        self.compliance.count(due.traces)
         calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
         decisions = self.rules.decide(describe(due, calibrated), self.traces.position, wall_ns)
         keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
         if not self.rules.read_calibration:
             kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
             calibrated = calibrate(kept_quantum, self.calibrations.index())
-        spans = due.spans.filter(pl.Series(keep[due.spans["trace"].to_numpy()]))
-        adds = self._calibration_adds([c for c in calibrated if keep[c.trace]])
-        items = enrich(spans, due.keys, decisions, adds)
+        spans = self.traces.spans(due, keep)
+        changes = self._changes(spans, [c for c in calibrated if keep[c.trace]], decisions)
+        items = enrich(spans, due.keys, decisions, changes, schema=self.conventions.schema)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
         if not self.exporters["traces"]:
             self.counts["not_exported_traces"] += len(items)
-        self.counts["dropped_spans"] += len(due.spans) - len(spans)
+        self.counts["dropped_spans"] += int(due.traces["spans"].to_numpy()[~keep].sum())
         kept = np.flatnonzero(keep).tolist()
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
         dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
@@ -231,6 +249,28 @@ class Pipeline:
             self.decided.keep(key, decision)
             packed = msgspec.msgpack.encode(decision)
             self._turn.kept.append(KeptRow(key[0], trace_bytes(key), decision.through, decision.decided_ns, packed))
+
+    def _changes(
+        self, spans: pl.DataFrame, calibrated: Sequence[Calibrated], decisions: Sequence[Decision] = ()
+    ) -> dict[tuple[int, int], Add]:
+        """What is cut from and added to kept spans, by position and offset. `decisions`: validate them too."""
+        changes: dict[tuple[int, int], Add] = {}
+        checked: defaultdict[int, list[Span]] = defaultdict(list)
+        attended = spans.filter("quantum" if not self.conventions.normalise else pl.col("quantum") | pl.col("foreign"))
+        columns = ("trace", "position", "offset", "length", "foreign")
+        for trace, position, offset, length, foreign in attended.select(columns).iter_rows():
+            span = parse(self.log.read_part(position, offset, length))
+            if span is None:
+                continue
+            if foreign and self.conventions.normalise:
+                changed = conform(span, self.normalised, keep_original=self.conventions.keep_original)
+                if changed:
+                    changes[position, offset] = changed
+            checked[trace].append(span)
+        self.compliance.check([(found, decisions[trace]) for trace, found in checked.items() if decisions])
+        for at, add in self._calibration_adds(calibrated).items():
+            changes[at] = changes.get(at, ()) + add
+        return changes
 
     def _calibration_adds(self, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], Add]:
         adds: dict[tuple[int, int], Add] = {}

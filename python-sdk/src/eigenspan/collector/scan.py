@@ -29,13 +29,13 @@ class Engine:
     """One of the two implementations; they differ in speed only.
 
     `scan(payloads, watch)` gives the rows of the good payloads and a ScanError for each of the others.
-    `splice(parts)` gives one ExportTraceServiceRequest with just the spans that the edits name; ValueError if an edit
+    `splice(parts, restamp)` gives one ExportTraceServiceRequest with just the spans that the edits name; ValueError if an edit
     does not name a span of its payload.
     """
 
     name: Literal["kernel", "python"]
     scan: Callable[[Sequence[bytes], Watch], Scanned]
-    splice: Callable[[Sequence[tuple[bytes, Sequence[Edit]]]], bytes]
+    splice: Callable[[Sequence[tuple[bytes, Sequence[Edit]]], Sequence[tuple[str, str]]], bytes]
 
 
 def engine(name: EngineName = "auto") -> Engine:

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 
 from eigenspan.collector import wire
 from eigenspan.collector.errors import ScanError
-from eigenspan.collector.spans import ValueType, Watch, schema_of
+from eigenspan.collector.spans import SPAN_TYPE, ValueType, Watch, schema_of
 
 Scalar = str | int | float | bool | None
 """An attribute's value as far as columns can hold it. None stands for no value, bytes, arrays and lists too."""
@@ -194,6 +194,8 @@ class _Fast:
         best = _Best(self.plan.watch, self.plan.span)
         best.values[:] = resource.values
         self.attributes(span.attributes, best)
+        if span.type:
+            best.offer(SPAN_TYPE, span.type)
         return (
             self.payload,
             place[0],
@@ -286,6 +288,8 @@ class _Slow:
                 link = self.last_of(value, "Link")
                 self.id(link.get("trace_id"), "link trace_id", _TRACE_ID, value)
                 self.id(link.get("span_id"), "link span_id", _SPAN_ID, value)
+            elif known.name == "type":
+                best.offer(SPAN_TYPE, value)
             elif known.message:
                 self.check(value, known.message)
             else:

@@ -20,6 +20,7 @@ from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns
+from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import ConfigError, EigenspanError
@@ -28,7 +29,7 @@ from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
-from eigenspan.collector.pipeline import Calibrations, Limits, Pipeline
+from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
@@ -38,7 +39,8 @@ from eigenspan.collector.spans import Signal, Watch
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
-from eigenspan.collector.watch import compile_watch
+from eigenspan.collector.watch import CONTRACT, compile_watch
+from eigenspan.schema.registry import registry
 from eigenspan.store.traces import TraceStore
 
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
@@ -159,12 +161,17 @@ class Collector:
         exporters: dict[Signal, list[str]] = {
             s: [w.name for w in self.workers if s in w.signals] for s in ("traces", "metrics", "logs")
         }
+        conventions = settings.processors.conventions
+        schema = registry().version if conventions.normalise else ""
+        self.compliance = Compliance(CONTRACT)
         self.pipeline = Pipeline(
             receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided, rules=self.rules,
             calibrations=Calibrations(
                 self.calibrations.index, self.calibrations.document, settings.processors.calibration.wait_for_snapshot
             ),
             metrics=self.metrics,
+            compliance=self.compliance,
+            conventions=Conventions(schema, conventions.normalise, conventions.keep_original),
             exporters=exporters,  # type: ignore[arg-type]
             limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
         )  # fmt: skip

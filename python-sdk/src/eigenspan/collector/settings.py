@@ -186,12 +186,22 @@ class CalibrationProcessor(_Settings):
     ] = 0.0
 
 
+class ConventionsProcessor(_Settings):
+    """Names of older schema versions and of vendors on kept spans."""
+
+    normalise: Annotated[
+        bool, Meta(description="Bring them to the registry's names; false: leave them as they came.")
+    ] = True
+    keep_original: Annotated[bool, Meta(description="Leave the old name beside the new one.")] = False
+
+
 class Processors(_Settings):
     """What happens on the way."""
 
     redact: RedactProcessor = msgspec.field(default_factory=RedactProcessor)
     sampling: SamplingProcessor = msgspec.field(default_factory=SamplingProcessor)
     calibration: CalibrationProcessor = msgspec.field(default_factory=CalibrationProcessor)
+    conventions: ConventionsProcessor = msgspec.field(default_factory=ConventionsProcessor)
 
 
 class Tls(_Settings):

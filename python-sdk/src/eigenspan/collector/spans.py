@@ -41,6 +41,9 @@ TYPES: dict[ValueType, pl.DataType] = {
 }
 
 
+SPAN_TYPE = "$type"
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """An attribute that some stage needs as a column.
@@ -48,7 +51,7 @@ class Watched:
     `keys` are the attribute keys that mean it, the best first: its name, older names, vendor names. The first key
     present wins; of several values under one key, the first wins. A value of another type is read by these rules and
     is null where none applies: string takes int (decimal) and boolean ("true"/"false"); double takes int; boolean
-    takes the strings "true" and "false" in any case.
+    takes the strings "true" and "false" in any case. The key `SPAN_TYPE` stands for the span's own field `type` (17).
     """
 
     column: str
@@ -76,7 +79,8 @@ class Edit:
     """One span to take out of a payload, and what to change in it.
 
     `add` holds (key, encoded Span.attributes field: tag, length, KeyValue); an entry whose key the span already carries
-    is left out. `trace_state` replaces the span's trace_state (None: leave it as it is; "" removes it).
+    is left out; one without bytes cuts what the span carries under its key. `trace_state` replaces the span's trace_state
+    (None: leave it as it is; "" removes it).
     """
 
     offset: int

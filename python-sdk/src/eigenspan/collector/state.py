@@ -51,7 +51,10 @@ class SpanEdit(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Item(msgspec.Struct, array_like=True, frozen=True):
-    """What one outbox row sends: spans of one trace, or (no spans) the whole payload at `position` unchanged."""
+    """What one outbox row sends: spans of one trace, or (no spans) the whole payload at `position` unchanged.
+
+    `schema`: the version of the conventions that its spans were brought to; empty where they were left as they came.
+    """
 
     tenant: str
     trace: bytes
@@ -59,6 +62,7 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     adds: tuple[tuple[tuple[str, bytes], ...], ...] = ()
     position: int = 0
     rule: str = ""
+    schema: str = ""
 
     def first_position(self) -> int:
         """The oldest position that it refers to."""

@@ -7,6 +7,7 @@ A threshold T is a 56-bit number: keep where R ≥ T, so that the probability is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 SPACE = 1 << 56
 MAX_OT_LENGTH = 256
@@ -76,6 +77,7 @@ def parse(trace_state: str) -> OtState:
     return OtState(threshold, randomness, tuple(rest))
 
 
+@lru_cache(maxsize=4096)
 def rewrite(trace_state: str, threshold: int | None) -> str:
     """The trace state with `ot`'s `th` set to the higher of its own and `threshold`; None erases it.
 

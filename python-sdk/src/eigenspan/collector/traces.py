@@ -16,56 +16,49 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from eigenspan.collector.columns import Ints, Rows
+from eigenspan.collector.columns import Chains, Ints, Rows
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
-from eigenspan.collector.spans import TYPES, Watch
+from eigenspan.collector.spans import TYPES, ValueType, Watch
+from eigenspan.collector.watch import SPAN_ONLY
 
 _KEY = ["tenant", "trace_hi", "trace_lo"]
 _SECOND = 1_000_000_000
 _NEVER = np.iinfo(np.int64).max
-_QUANTUM = [
-    "position",
-    "offset",
-    "length",
-    "span_id",
-    "kind",
-    "start_ns",
-    "end_ns",
-    "backend",
-    "provider",
-    "job_id",
-    "calibration_id",
-    "execution_start",
-    "execution_end",
-    "simulator",
-]
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "due_ns": np.int64, "seen_ns": np.int64, "head": np.int64, "count": np.int64,
     "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64,
-    "key": object, "root": object, "trace_state": object, "quantum": object,
+    "key": object, "root": object, "trace_state": object, "quantum_head": np.int64,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
-    "state": object, "previous": np.int64,
+    "state": object, "quantum": bool, "foreign": bool,
 }  # fmt: skip
+QUANTUM_SCHEMA: dict[str, Any] = {
+    "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
+    "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String,
+    "job_id": pl.String, "calibration_id": pl.String, "execution_start": pl.String, "execution_end": pl.String,
+    "simulator": pl.Boolean,
+}  # fmt: skip
+"""What the calibration join needs of each span that names a backend."""
+_QUANTUM = [column for column in QUANTUM_SCHEMA if column != "trace"]
+_COPIED = ("position", "offset", "length", "span_id", "kind", "quantum", "foreign")
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """Traces whose time has come.
 
-    `traces`: one row each, with the columns that rules may use. `spans`: a row a span, `trace` being the row in `traces`;
-    a span that arrived more than once is there once. `quantum`: a row for each span that names a backend.
+    `traces`: one row each, with the columns that rules may use. `quantum`: a row for each span that names a backend,
+    `trace` being the row in `traces`. `Traces.spans` gives their spans.
     """
 
     slots: Ints
-    rows: Ints
     keys: list[TraceKey]
     traces: pl.DataFrame
-    spans: pl.DataFrame
     quantum: pl.DataFrame
 
 
@@ -94,14 +87,16 @@ class Traces:
         self._decided = decided
         self._settle_ns, self._idle_ns = int(settle_s * _SECOND), int(idle_s * _SECOND)
         self._max_traces = max_traces
-        self._watched = {w.column: w.type for w in watch}
+        self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
-        self._spans = Rows(_SPAN_COLUMNS)
+        self._spans = Chains(_SPAN_COLUMNS)
+        self._quantum = Chains(
+            {c: object if QUANTUM_SCHEMA[c] in (pl.String, pl.Boolean) else np.uint64 for c in _QUANTUM}
+        )
         self._slots: dict[TraceKey, int] = {}
         self._wheel: defaultdict[int, list[Ints]] = defaultdict(list)
         self._turned_to = 0
-        self._aggregates = _aggregates(self._watched)
         self.position = 0
         self.counts: Counter[str] = Counter()
 
@@ -126,7 +121,8 @@ class Traces:
             return None
         self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
         spans = spans.with_row_index("row")
-        groups = spans.group_by(_KEY, maintain_order=True).agg(self._aggregates)
+        given = {c: type_ for c, type_ in self._watched.items() if spans[c].null_count() < len(spans)}
+        groups = spans.group_by(_KEY, maintain_order=True).agg(_aggregates(given))
         keys: list[TraceKey] = list(zip(groups["tenant"], groups["trace_hi"], groups["trace_lo"], strict=True))
         slots = np.fromiter((self._slots.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
         unknown = np.flatnonzero(slots < 0)
@@ -137,7 +133,7 @@ class Traces:
             fresh = self._traces.take(len(unknown))
             slots[unknown] = fresh
             self._open(fresh, [keys[i] for i in unknown])
-        self._apply(slots, groups)
+        self._apply(slots, groups, given)
         self._link(slots, spans, groups)
         return None
 
@@ -165,11 +161,11 @@ class Traces:
         t["due_ns"][slots] = _NEVER
         t["start_ns"][slots] = np.iinfo(np.uint64).max
         t["first_position"][slots] = np.iinfo(np.uint64).max
-        t["head"][slots] = t["root_row"][slots] = -1
+        t["head"][slots] = t["quantum_head"][slots] = t["root_row"][slots] = -1
         t["key"][slots] = np.fromiter(keys, dtype=object, count=len(keys))
         self._slots.update(zip(keys, slots.tolist(), strict=True))
 
-    def _apply(self, slots: Ints, groups: pl.DataFrame) -> None:
+    def _apply(self, slots: Ints, groups: pl.DataFrame, given: dict[str, ValueType]) -> None:
         t = self._traces
         t["count"][slots] += groups["count"].to_numpy()
         t["errors"][slots] += groups["errors"].to_numpy()
@@ -177,10 +173,8 @@ class Traces:
             t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
         for name in ("root", "trace_state"):
             _fill(t[name], slots, groups[name])
-        for column, type_ in self._watched.items():
+        for column, type_ in given.items():
             values = groups[column]
-            if values.null_count() == len(values):
-                continue
             if type_ in ("int", "double"):
                 t[f"a:{column}"][slots] = np.fmax(t[f"a:{column}"][slots], values.cast(pl.Float64).to_numpy())
             else:
@@ -205,31 +199,25 @@ class Traces:
 
     def _link(self, slots: Ints, spans: pl.DataFrame, groups: pl.DataFrame) -> None:
         t, s = self._traces, self._spans
-        counts = groups["count"].to_numpy()
+        owners = np.repeat(slots, groups["count"].to_numpy())
         order = groups["rows"].explode().to_numpy()
-        rows = s.take(len(order))
-        for name in ("position", "offset", "length", "span_id", "kind"):
+        rows = s.append(t["head"], owners)
+        for name in _COPIED:
             s[name][rows] = spans[name].to_numpy()[order]
         states = spans["trace_state"]
         if (states != "").any():
             s["state"][rows] = states.to_numpy()[order]
-        ends = np.cumsum(counts) - 1
-        starts = ends - counts + 1
-        s["previous"][rows[1:]] = rows[:-1]
-        s["previous"][rows[starts]] = t["head"][slots]
-        t["head"][slots] = rows[ends]
         where = np.empty(len(order), dtype=np.int64)
         where[order] = rows
         root_rows = groups["root_at"].to_numpy()
         with_root = np.flatnonzero(groups["has_root"].to_numpy() & (t["root_row"][slots] < 0))
         t["root_row"][slots[with_root]] = where[root_rows[with_root].astype(np.int64)]
-        for key, values in quantum_rows(spans):
-            slot = self._slots[key]
-            held = t["quantum"][slot]
-            if held is None:
-                t["quantum"][slot] = [values]
-            else:
-                held.append(values)
+        at = np.flatnonzero(spans["backend"].is_not_null().to_numpy()[order])
+        if len(at):
+            found = spans.select(_QUANTUM)[order[at]]
+            rows = self._quantum.append(t["quantum_head"], owners[at])
+            for name in _QUANTUM:
+                self._quantum[name][rows] = found[name].to_numpy()
 
     def due(self, log_ns: int, hold: Hold | None = None) -> Due | None:
         """Take the traces whose time has come; `close` gives their slots back. None where there are none.
@@ -282,28 +270,29 @@ class Traces:
         return slots[np.argpartition(t["seen_ns"][slots], excess - 1)[:excess]]
 
     def _collect(self, slots: Ints, early: Ints) -> Due:
+        keys = self._traces["key"][slots].tolist()
+        return Due(slots, keys, self._trace_frame(slots, early), self._quantum_frame(slots))
+
+    def spans(self, due: Due, wanted: npt.NDArray[np.bool_]) -> pl.DataFrame:
+        """The spans of those due traces that are `wanted`: a row each, `trace` being the row in `due.traces`.
+
+        A span that arrived more than once is there once.
+        """
         t, s = self._traces, self._spans
-        trace_parts, row_parts = [], []
-        trace, rows = np.arange(len(slots)), t["head"][slots]
-        while len(rows):
-            trace_parts.append(trace)
-            row_parts.append(rows)
-            rows = s["previous"][rows]
-            alive = rows >= 0
-            trace, rows = trace[alive], rows[alive]
-        trace, rows = np.concatenate(trace_parts), np.concatenate(row_parts)
+        chosen = np.flatnonzero(wanted)
+        slots = due.slots[chosen]
+        trace, rows = s.walk(t["head"][slots])
         spans = pl.DataFrame(
             {
-                "trace": trace,
+                "trace": chosen[trace],
                 "root": rows == t["root_row"][slots][trace],
-                **{name: s[name][rows] for name in ("position", "offset", "length", "span_id", "kind")},
+                **{name: s[name][rows] for name in _COPIED},
                 "state": pl.Series(s["state"][rows].tolist(), dtype=pl.String),
             }
         ).sort("trace", "position", "offset")
         once = spans.unique(["trace", "span_id", "kind", "length"], keep="first", maintain_order=True)
         self.counts["duplicate_spans"] += len(spans) - len(once)
-        keys = t["key"][slots].tolist()
-        return Due(slots, rows, keys, self._trace_frame(slots, early), once, self._quantum_frame(slots))
+        return once
 
     def _trace_frame(self, slots: Ints, early: Ints) -> pl.DataFrame:
         t = self._traces
@@ -330,10 +319,9 @@ class Traces:
         return pl.DataFrame(columns)
 
     def _quantum_frame(self, slots: Ints) -> pl.DataFrame:
-        rows = [
-            (trace, *values) for trace, held in enumerate(self._traces["quantum"][slots]) if held for values in held
-        ]
-        return pl.DataFrame(rows, schema=QUANTUM_SCHEMA, orient="row")
+        trace, rows = self._quantum.walk(self._traces["quantum_head"][slots])
+        columns = {"trace": trace} | {name: self._quantum[name][rows].tolist() for name in _QUANTUM}
+        return pl.DataFrame(columns, schema=QUANTUM_SCHEMA).sort("trace", "position", "offset")
 
     def postpone(self, due: Due, log_ns: int, by_s: float = 5.0) -> None:
         """Put due traces back that could not be decided."""
@@ -342,24 +330,11 @@ class Traces:
 
     def close(self, due: Due) -> None:
         """Give back the slots of decided traces."""
-        self._spans.give_back(due.rows)
+        self._spans.give_back(self._spans.walk(self._traces["head"][due.slots])[1])
+        self._quantum.give_back(self._quantum.walk(self._traces["quantum_head"][due.slots])[1])
         for key in due.keys:
             del self._slots[key]
         self._traces.give_back(due.slots)
-
-
-QUANTUM_SCHEMA: dict[str, Any] = {
-    "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
-    "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String, "job_id": pl.String,
-    "calibration_id": pl.String, "execution_start": pl.String,
-    "execution_end": pl.String, "simulator": pl.Boolean,
-}  # fmt: skip
-
-
-def quantum_rows(spans: pl.DataFrame) -> list[tuple[TraceKey, tuple[Any, ...]]]:
-    """For each span that names a backend: its trace, and what the calibration join needs of it."""
-    frame = spans.filter(pl.col("backend").is_not_null()).select([*_KEY, *_QUANTUM])
-    return [((row[0], row[1], row[2]), row[3:]) for row in frame.iter_rows()]
 
 
 def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
@@ -369,7 +344,7 @@ def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
         target[slots[given]] = np.fromiter(values.gather(given).to_list(), dtype=object, count=len(given))
 
 
-def _aggregates(watched: dict[str, Any]) -> list[pl.Expr]:
+def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
     root = pl.col("parent_id") == 0
     attributes = [
         pl.col(column).max() if type_ in ("int", "double") else pl.col(column).drop_nulls().first()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from eigenspan.collector.spans import FIXED, Level, ValueType, Watch, Watched
+from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.spans import FIXED, SPAN_TYPE, Level, ValueType, Watch, Watched
+from eigenspan.schema import normalise
+from eigenspan.schema.registry import registry
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import tables
+from eigenspan.semconv.spans import SPAN_TYPE as TYPE_KEY
 
 BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "service": ("service.name", "string", "resource"),
@@ -24,19 +28,39 @@ BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "calibration_id": (q.QUANTUM_BACKEND_CALIBRATION_ID, "string", "span"),
     "workload_class": (q.QUANTUM_WORKLOAD_CLASS, "string", "span"),
     "workflow": (q.QUANTUM_WORKFLOW_NAME, "string", "span"),
+    "workflow_version": (q.QUANTUM_WORKFLOW_VERSION, "string", "span"),
+    "correlation_id": (q.QUANTUM_REQUEST_CORRELATION_ID, "string", "span"),
+    "circuit_depth": (q.QUANTUM_CIRCUIT_DEPTH, "int", "span"),
+    "job_s": (q.QUANTUM_JOB_DURATION, "double", "span"),
+    "operation": (q.QUANTUM_OPERATION_NAME, "string", "span"),
 }
 """Columns that the stages themselves need: column → (attribute, type, level)."""
 
-RESERVED = set(FIXED) | {"position", "log_ns", "tenant", "error"}
+OTHER_NAMES = tuple(normalise.RULES)
+"""Names of older versions and of vendors."""
+OTHER_NAME_COLUMNS: Mapping[str, ValueType] = {"other_text": "string", "other_number": "double"}
+"""Columns that have a value where a span carries one of `OTHER_NAMES`; which, only `conform` needs to know."""
+CONTRACT = {key: column for column, (key, _, _) in BUILT_IN.items() if key in registry().contract}
+"""The mandatory fields of a job → the columns that hold them."""
+
+SPAN_ONLY = frozenset({"span_type", "operation", *OTHER_NAME_COLUMNS})
+"""Columns that say something of a span and nothing of its trace."""
+_RESERVED = {*FIXED, *BUILT_IN, *SPAN_ONLY, "position", "log_ns", "tenant", "error", "quantum", "foreign"}
 
 
 def compile_watch(extra: Iterable[str] = ()) -> Watch:
     """The built-in columns and one more for each attribute in `extra`, under its own name.
 
     The schema's table gives an attribute's older names, vendor names and type; one that it does not know is a string.
+    ConfigError if one has the name of a column that is there anyway.
     """
+    extra = tuple(dict.fromkeys(extra))
+    if taken := _RESERVED.intersection(extra):
+        raise ConfigError(f"watch: {', '.join(sorted(taken))}: a column of that name is there already")
     watch = [_watched(column, *built_in) for column, built_in in BUILT_IN.items()]
-    watch += [_watched(key, key, tables.TYPES.get(key, "string"), "span") for key in dict.fromkeys(extra)]
+    watch.append(Watched("span_type", "string", (SPAN_TYPE, TYPE_KEY)))
+    watch += [Watched(column, type_, OTHER_NAMES) for column, type_ in OTHER_NAME_COLUMNS.items()]
+    watch += [_watched(key, key, tables.TYPES.get(key, "string"), "span") for key in extra]
     return tuple(watch)
 
 

@@ -110,6 +110,7 @@ MESSAGES: dict[str, tuple[Field, ...]] = {
         Field(14, "dropped_links_count", "uint32"),
         Field(15, "status", "message", "Status"),
         Field(16, "flags", "fixed32"),
+        Field(17, "type", "string"),
     ),
     "Event": (
         Field(1, "time_unix_nano", "fixed64"),

@@ -117,12 +117,13 @@ _MARKS: Final = ("quantum.", "qiskit.", "braket.", "oqtopus.", "ibm.", "cirq.")
 
 def normalise_span(span: Any, counts: Counter[str] | None = None, *, keep_original: bool = False) -> bool:
     """Bring a span's attributes to the registry's names and types, in place; whether anything but the spelling of a state changed."""
-    typed = _type(span, counts)
-    found = [a for a in span.attributes if a.key in RULES]
-    if not found:
-        _statuses(span, counts)
-        return typed
     present = {a.key for a in span.attributes}
+    typed = SPAN_TYPE not in present and _type(span, counts)
+    if present.isdisjoint(RULES):
+        if q.QUANTUM_JOB_STATUS in present:
+            _statuses(span, counts)
+        return typed
+    found = [a for a in span.attributes if a.key in RULES]
     ours = any(key.startswith(_MARKS) for key in present) or not present.isdisjoint(_CERTAIN)
     changed = typed
     gone = set()
@@ -166,7 +167,7 @@ def normalise(message: Any, *, keep_original: bool = False) -> Counter[str]:
 def _type(span: Any, counts: Counter[str] | None) -> bool:
     """State the type of a span whose name is one from the field and that states none. Its name stays."""
     type_ = field_type(span.name)
-    if not type_ or any(a.key == SPAN_TYPE for a in span.attributes):
+    if not type_:
         return False
     span.attributes.add(key=SPAN_TYPE).value.string_value = type_
     _count(counts, "typed")

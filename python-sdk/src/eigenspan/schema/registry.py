@@ -132,6 +132,14 @@ def registry(version: str | None = None) -> Registry:
     )
 
 
+@cache
+def restamps(version: str) -> tuple[tuple[str, str], ...]:
+    """Schema URL of each version published before `version` → that of `version`: what migrated telemetry changes."""
+    order = versions()
+    before = order[: order.index(version)] if version in order else ()
+    return tuple((registry(old).schema_url, registry(version).schema_url) for old in before)
+
+
 def _known(key: str, raw: Json) -> Known:
     base = raw["type"].removesuffix("[]")
     many = raw["type"].endswith("[]")

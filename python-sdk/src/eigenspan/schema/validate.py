@@ -52,6 +52,11 @@ class Validator:
             self.contracts = (Contract.default(self.version),)
         self._open = Traces(self.contracts, registry(self.version))
 
+    @property
+    def judged_early(self) -> int:
+        """Traces that were judged before the end, to make room: a span of them may have come later."""
+        return self._open.judged_early
+
     def check(self, item: Batch | Unreadable) -> Iterator[Finding]:
         """The findings of one batch, and of the traces that had to be judged to make room."""
         for finding in self._check(item):

@@ -176,7 +176,7 @@ class Page:
                 rows = self._store.newest(wanted.filters, wanted.limit)
                 return _json({"traces": [row.to_dict() for row in rows]})
             case ["traces", trace_id]:
-                return _json(otlp_json.traces_data(self._stored(trace_id).message()))
+                return _json(otlp_json.document(self._stored(trace_id).message()))
         raise _not_found()
 
     def _schema(self, request: Request, rest: list[str]) -> Response:

@@ -1,4 +1,4 @@
-"""Stored traces as OTLP/JSON: ids in hexadecimal, enumerations as numbers, 64-bit integers as strings."""
+"""OTLP messages as OTLP/JSON: ids in hexadecimal, enumerations as numbers, 64-bit integers as strings."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import base64
 from typing import Any
 
 from google.protobuf import json_format
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-_IDS = ("traceId", "spanId", "parentSpanId")
-
-
-def traces_data(data: TracesData) -> dict[str, Any]:
-    """The document of a trace."""
-    document = json_format.MessageToDict(data, use_integers_for_enums=True)
-    for resource_spans in document.get("resourceSpans", ()):
-        for scope_spans in resource_spans.get("scopeSpans", ()):
-            for span in scope_spans.get("spans", ()):
-                _hexadecimal(span)
-                for link in span.get("links", ()):
-                    _hexadecimal(link)
-    return document
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
-def _hexadecimal(item: dict[str, Any]) -> None:
-    for key in _IDS:
-        if key in item:
-            item[key] = base64.b64decode(item[key]).hex()
+def document(message: Any) -> dict[str, Any]:
+    """The document of a *Data or Export*ServiceRequest message of any signal."""
+    found = json_format.MessageToDict(message, use_integers_for_enums=True)
+    _hexadecimal(found)
+    return found
+
+
+def _hexadecimal(node: Any) -> None:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _IDS:
+                node[key] = base64.b64decode(value).hex()
+            else:
+                _hexadecimal(value)
+    elif isinstance(node, list):
+        for item in node:
+            _hexadecimal(item)

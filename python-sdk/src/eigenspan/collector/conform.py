@@ -1,0 +1,136 @@
+"""Telemetry against the conventions, on its way: names become the registry's, and how much conforms is measured.
+
+The names of older versions and of vendors are columns from the start, by the watch list's aliases. On kept spans they
+are rewritten too, by the table of `schema.normalise`; a span that speaks the registry's language already keeps its
+bytes. The mandatory fields of a job are counted over all traffic; whole spans are validated where they are kept, each
+standing for as many as its trace does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from eigenspan.collector.decided import Decision
+from eigenspan.collector.enrich import Add
+from eigenspan.collector.measure import family
+from eigenspan.collector.threshold import adjusted_count
+from eigenspan.collector.wire import len_field
+from eigenspan.schema.findings import RANK, Finding
+from eigenspan.schema.normalise import normalise_span
+from eigenspan.schema.read_proto import span_of
+from eigenspan.schema.records import Batch
+from eigenspan.schema.registry import registry
+from eigenspan.schema.validate import Validator
+from eigenspan.semconv.attributes import QUANTUM_JOB_STATUS
+
+_ATTRIBUTES = 9  # the number of the field
+_SPANS_A_TURN = 100
+"""Spans validated in one turn at the most; each costs some 30 µs."""
+
+
+def parse(span: bytes) -> Span | None:
+    """The message of a span that was scanned; None where the library cannot read what scan could."""
+    try:
+        return Span.FromString(span)
+    except DecodeError:
+        return None
+
+
+def conform(span: Span, counts: Counter[str], *, keep_original: bool = False) -> Add:
+    """Bring a span's attributes to the registry's names, in place; returns the same as changes for `splice`."""
+    before, status = _keys_and_status(span)
+    normalise_span(span, counts, keep_original=keep_original)
+    after, status_now = _keys_and_status(span)
+    added = after - before
+    if status_now != status:
+        added.add(QUANTUM_JOB_STATUS)
+    cut = (before - after) | (added & before)
+    fields = {a.key: len_field(_ATTRIBUTES, a.SerializeToString()) for a in span.attributes if a.key in added}
+    return (*((key, b"") for key in sorted(cut)), *fields.items())
+
+
+def _keys_and_status(span: Span) -> tuple[set[str], str]:
+    """The span's keys, and the state of its job: the one value that is spelled anew under its own key."""
+    keys, status = set(), ""
+    for attribute in span.attributes:
+        keys.add(attribute.key)
+        if attribute.key == QUANTUM_JOB_STATUS:
+            status = attribute.value.string_value
+    return keys, status
+
+
+class Compliance:
+    """How much of the telemetry conforms: jobs to the contract's fields, kept spans to their definitions.
+
+    `columns`: mandatory attribute → the column that holds it.
+    """
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = dict(columns)
+        self.jobs = 0
+        self.jobs_whole = 0
+        self.missing: Counter[str] = Counter()
+        self.checked = 0.0
+        self.conforming = 0.0
+        self.findings: Counter[str] = Counter()
+
+    def count(self, traces: pl.DataFrame) -> None:
+        """Count the mandatory fields of due traces (a row each) in which a job ran; any span may carry them."""
+        jobs = traces.filter(pl.col("backend").is_not_null()).select(self._columns.values())
+        if jobs.is_empty():
+            return
+        self.jobs += len(jobs)
+        self.jobs_whole += len(jobs.drop_nulls())
+        for attribute, column in self._columns.items():
+            self.missing[attribute] += jobs[column].null_count()
+
+    def check(self, traces: Sequence[tuple[Sequence[Span], Decision]]) -> None:
+        """Validate the quantum spans of kept traces: as many traces as a turn has time for, for all that came.
+
+        What stands for an unknown number of traces (no threshold) is left out of the figures.
+        """
+        known = [(spans, d.threshold) for spans, d in traces if d.threshold is not None and spans]
+        total = sum(len(spans) * adjusted_count(t) for spans, t in known)
+        chosen: list[tuple[Sequence[Span], int]] = []
+        room = _SPANS_A_TURN
+        for spans, threshold in known:
+            if chosen and len(spans) > room:
+                break
+            chosen.append((spans, threshold))
+            room -= len(spans)
+        done = sum(len(spans) * adjusted_count(t) for spans, t in chosen)
+        for spans, threshold in chosen:
+            self._check(spans, adjusted_count(threshold) * total / done)
+
+    def _check(self, spans: Sequence[Span], weight: float) -> None:
+        batch = Batch("", 0, registry().schema_url, {}, [span_of(span) for span in spans])
+        validator = Validator(contracts=())
+        found = [*validator.check(batch), *validator.finish()]
+        bad = {f.place.span_id for f in found if _counts(f)}
+        self.findings.update(f.id for f in found)
+        self.checked += weight * len(spans)
+        self.conforming += weight * (len(spans) - len(bad))
+
+    def prometheus(self) -> list[str]:
+        """These figures in the Prometheus text format."""
+        missing = [({"attribute": key}, n) for key, n in sorted(self.missing.copy().items())]
+        findings = [({"id": key}, n) for key, n in sorted(self.findings.copy().items())]
+        return [
+            *family("eigenspan_compliance_jobs_total", "counter",
+                    "Decided traces in which a job ran, by whether they carry every mandatory field.",
+                    [({"whole": "true"}, self.jobs_whole), ({"whole": "false"}, self.jobs - self.jobs_whole)]),
+            *family("eigenspan_compliance_missing_fields_total", "counter", "Of these, those without the field.", missing),
+            *family("eigenspan_compliance_spans_total", "counter",
+                    "Quantum spans, as estimated from the validated ones, by whether they conform to the registry.",
+                    [({"conform": "true"}, self.conforming), ({"conform": "false"}, self.checked - self.conforming)]),
+            *family("eigenspan_compliance_findings_total", "counter", "Findings on the spans that were validated.", findings),
+        ]  # fmt: skip
+
+
+def _counts(finding: Finding) -> bool:
+    return RANK[finding.level] == RANK["violation"]
