@@ -308,6 +308,10 @@ class AsOfIndex:
         at = bisect_right(times, t_exec_ns) - 1
         return samples[at] if at >= 0 else None
 
+    def newest_statuses(self) -> list[StatusSample]:
+        """The last status sample of every backend that has one."""
+        return [samples[-1] for _, samples in self._statuses.values()]
+
 
 def _precedence(summary: Summary) -> tuple[int, int, str, str, str]:
     """A total order, so that nothing depends on the order of arrival; the last one of an instant holds."""

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
@@ -54,6 +54,8 @@ ALTER TABLE statuses ADD COLUMN window_start_ns INTEGER;
 ALTER TABLE statuses ADD COLUMN window_end_ns INTEGER;
 CREATE TABLE polls (provider TEXT NOT NULL, name TEXT NOT NULL, polled_ns INTEGER NOT NULL,
   PRIMARY KEY (provider, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE events (provider TEXT NOT NULL, backend TEXT NOT NULL, at_ns INTEGER NOT NULL, name TEXT NOT NULL,
+  attributes BLOB NOT NULL, PRIMARY KEY (provider, backend, at_ns, name, attributes)) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine (raw_sha256 TEXT PRIMARY KEY, source TEXT NOT NULL, reason TEXT NOT NULL, seen_ns INTEGER NOT NULL,
   body BLOB NOT NULL) STRICT
 """
@@ -76,6 +78,16 @@ class Quarantined(msgspec.Struct, frozen=True):
     source: str
     reason: str
     seen_ns: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a backend, named and described as the registry's events are."""
+
+    provider: str
+    backend: str
+    at_ns: int
+    name: str
+    attributes: dict[str, Any]
 
 
 class CalibrationStore:
@@ -213,6 +225,27 @@ class CalibrationStore:
                 "INSERT INTO polls VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET polled_ns = max(polled_ns, excluded.polled_ns)",
                 row,
             )
+
+    def put_event(self, event: Event) -> None:
+        """Add to the stream of events; the same one again changes nothing."""
+        row = (
+            event.provider,
+            event.backend,
+            event.at_ns,
+            event.name,
+            msgspec.json.encode(event.attributes, order="sorted"),
+        )
+        with self.batch():
+            self._db.execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", row)
+
+    def events(self, since_ns: int = 0, limit: int = 1000) -> list[Event]:
+        """What happened to backends since then, the newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT provider, backend, at_ns, name, attributes FROM events WHERE at_ns >= ? ORDER BY at_ns DESC LIMIT ?",
+                (since_ns, limit),
+            ).fetchall()
+        return [Event(p, b, at_ns, name, msgspec.json.decode(body)) for p, b, at_ns, name, body in rows]
 
     def quarantine(self, data: bytes, error: CalibrationError, seen_ns: int) -> None:
         """Keep a refused document and why it was refused, out of reach of the join; the oldest go past a bound."""

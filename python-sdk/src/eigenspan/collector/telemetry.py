@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
+from eigenspan.calibration.gauges import gauges
 from eigenspan.collector.measure import family
 
 if TYPE_CHECKING:
@@ -107,6 +108,12 @@ class Telemetry:
             *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
             *family("eigenspan_spans_conformed_total", "counter", "What names from elsewhere on kept spans became.",
                     [({"what": what}, n) for what, n in sorted(c.pipeline.normalised.copy().items())]),
+            *family("eigenspan_calibration_polls_total", "counter", "Answers of live calibration services, by what became of them.",
+                    [({"provider": provider, "outcome": outcome}, n)
+                     for (provider, outcome), n in sorted(c.poller.counts.copy().items())]),
+            *family("eigenspan_calibration_quarantined", "gauge", "Calibration documents set aside because they cannot be believed.",
+                    [({}, len(c.calibrations.quarantined()))]),
+            *(line for g in gauges(c.calibrations.index(), c.clock.wall_ns()) for line in family(g.name, "gauge", g.help, g.rows)),
             *family("eigenspan_log_bytes", "gauge", "Bytes of the log on disk.", [({}, c.log.size_bytes)]),
             *family("eigenspan_log_damaged_bytes", "gauge", "Bytes of the log found damaged at start, by what was done.",
                     [({"done": "cut"}, c.log.torn_bytes),

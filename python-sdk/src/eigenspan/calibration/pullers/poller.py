@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from eigenspan.calibration import changes
 from eigenspan.calibration.errors import CalibrationError
 from eigenspan.calibration.importers import detect
 from eigenspan.calibration.instants import NS
@@ -59,9 +60,8 @@ class Poller:
         store: CalibrationStore,
         plans: list[Plan],
         now_ns: Callable[[], int] = time.time_ns,
-        on_new: Callable[[Snapshot, int], None] = lambda _snapshot, _now_ns: None,
     ) -> None:
-        self._store, self._now_ns, self._on_new = store, now_ns, on_new
+        self._store, self._now_ns = store, now_ns
         self._jobs = [_Job(plan, self._opening(plan)) for plan in plans]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="eigenspan-calibration", daemon=True)
@@ -195,5 +195,5 @@ class Poller:
             return None
         self.counts[provider, put.outcome] += 1
         if put.outcome != "known":
-            self._on_new(snapshot, now_ns)
+            changes.record(self._store, snapshot)
         return snapshot
