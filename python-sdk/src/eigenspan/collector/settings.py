@@ -173,6 +173,10 @@ class CalibrationProcessor(_Settings):
         True
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+    tokens: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(description="Bearer tokens, one of which a POST of a snapshot must carry; none: nothing can be posted."),
+    ] = []
     poll: Annotated[
         list[PollSettings], Meta(description="Live services that are asked for calibrations and status.")
     ] = []

@@ -32,7 +32,11 @@ class Telemetry:
             from eigenspan.web.app import Page as PageApp
 
             c = self._collector
-            yield "page", extensions.page, PageApp(c.store, c.calibrations, self.summary)
+            yield (
+                "page",
+                extensions.page,
+                PageApp(c.store, c.calibrations, self.summary, c.settings.processors.calibration.tokens),
+            )
         if extensions.telemetry:
             yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus})
         if extensions.health:
