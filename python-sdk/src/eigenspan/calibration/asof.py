@@ -190,11 +190,9 @@ class AsOfIndex:
     def _resolve(self, provider: str | None, backend: str | None) -> int:
         if not backend:
             return UNKNOWN
-        if provider and provider_of(provider) in RESELLERS:
-            provider = None
         found = {
             code
-            for candidate in ([provider] if provider else self._providers)
+            for candidate in _candidates(provider, self._providers)
             if (code := self._lookup(self._series(candidate, backend))) is not None
         }
         if len(found) > 1:
@@ -293,10 +291,9 @@ class AsOfIndex:
         """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""
         if not backend or t_exec_ns is None or not self._statuses:
             return None
-        candidates = [provider] if provider else sorted({p for p, _ in self._statuses})
         found = [
             (times, samples)
-            for candidate in candidates
+            for candidate in _candidates(provider, sorted({p for p, _ in self._statuses}))
             if (series := self._series(candidate, backend))
             and not series.simulated
             and (kept := self._statuses.get((series.provider, series.name)))
@@ -311,6 +308,11 @@ class AsOfIndex:
     def newest_statuses(self) -> list[StatusSample]:
         """The last status sample of every backend that has one."""
         return [samples[-1] for _, samples in self._statuses.values()]
+
+
+def _candidates(provider: str | None, known: list[str]) -> list[str]:
+    """Whose backend a name may be: the provider's, or anybody's where none is named or only who sold the time."""
+    return [provider] if provider and provider_of(provider) not in RESELLERS else known
 
 
 def _precedence(summary: Summary) -> tuple[int, int, str, str, str]:
