@@ -39,6 +39,7 @@ def test_a_polled_backend_is_joined_once_a_later_poll_proves_the_snapshot(tmp_pa
             "exporters.far.type": "otlp", "exporters.far.endpoint": f"127.0.0.1:{far.port}",
             "processors.sampling.rules": _KEEP_ALL, "processors.calibration.poll": poll,
             "processors.calibration.wait_for_snapshot": 20,
+            "processors.calibration.aliases": "{our ion trap: ionq/Aria-1}",
         }  # fmt: skip
         with running(tmp_path, **{key.replace(".", "__"): value for key, value in more.items()}) as r:
             deadline = time.monotonic() + 10
@@ -48,7 +49,7 @@ def test_a_polled_backend_is_joined_once_a_later_poll_proves_the_snapshot(tmp_pa
             provider = TracerProvider()
             exporter = OTLPSpanExporter(f"127.0.0.1:{r.ports['grpc']}", insecure=True)
             provider.add_span_processor(SimpleSpanProcessor(exporter))
-            names = {q.QUANTUM_PROVIDER_NAME: "aws_braket", q.QUANTUM_BACKEND_NAME: "Aria 1"}
+            names = {q.QUANTUM_PROVIDER_NAME: "aws_braket", q.QUANTUM_BACKEND_NAME: "our ion trap"}
             with provider.get_tracer("t").start_as_current_span("run", attributes=names):
                 pass
             provider.shutdown()

@@ -210,6 +210,9 @@ class Collector:
             shipped.import_shipped(self.calibrations)
         for file in settings.files:
             self.calibrations.import_file(Path(file).expanduser())
+        for alias, target in settings.aliases.items():
+            provider, _, backend = target.partition("/")
+            self.calibrations.add_alias(provider, alias, backend)
 
     def _replayed(self, position: int) -> Iterator[Committed]:
         records = self.log.replay(position)

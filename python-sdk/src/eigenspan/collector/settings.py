@@ -173,6 +173,10 @@ class CalibrationProcessor(_Settings):
         True
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+    aliases: Annotated[
+        dict[str, Annotated[str, Meta(pattern=r"^[^/]+/.+$")]],
+        Meta(description="Other names of backends: what spans say → PROVIDER/BACKEND as calibrations name it."),
+    ] = {}
     tokens: Annotated[
         list[Annotated[str, Meta(min_length=1)]],
         Meta(description="Bearer tokens, one of which a POST of a snapshot must carry; none: nothing can be posted."),

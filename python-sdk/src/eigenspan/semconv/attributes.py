@@ -6,6 +6,9 @@ Generated from the registry by semconv/generate.py: edit the model, not this fil
 from enum import StrEnum
 from typing import Final
 
+EIGENSPAN_CALIBRATION_OUTCOME: Final = "eigenspan.calibration.outcome"
+"""What became of a question to a live calibration service."""
+
 EIGENSPAN_DECISION: Final = "eigenspan.decision"
 """What became of a trace."""
 
@@ -582,6 +585,34 @@ QUANTUM_WORKLOAD_URGENCY: Final = "quantum.workload.urgency"
 
 QUANTUM_WORKLOAD_VALUE: Final = "quantum.workload.value"
 """What the answer is worth to whoever asked."""
+
+
+class EigenspanCalibrationOutcome(StrEnum):
+    """Known values of `eigenspan.calibration.outcome`. The list is open."""
+
+    POLLED = "polled"
+    """A calibration came and could be read."""
+
+    NEW = "new"
+    """Its content was new."""
+
+    RESTAMPED = "restamped"
+    """Known content was published for another instant."""
+
+    KNOWN = "known"
+    """Nothing had changed."""
+
+    STATUS = "status"
+    """A status came."""
+
+    REFUSED = "refused"
+    """The document went to quarantine."""
+
+    BUSY = "busy"
+    """The service asked to come back later."""
+
+    FAILED = "failed"
+    """The service could not be asked."""
 
 
 class EigenspanDecision(StrEnum):

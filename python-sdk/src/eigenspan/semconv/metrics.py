@@ -19,6 +19,26 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
+EIGENSPAN_CALIBRATION_POLLS: Final = Metric(
+    name="eigenspan.calibration.polls",
+    instrument="counter",
+    unit="{poll}",
+    brief="The number of questions to live calibration services, by what became of them.",
+    attributes=(
+        "quantum.provider.name",
+        "eigenspan.calibration.outcome",
+    ),
+)
+"""The number of questions to live calibration services, by what became of them."""
+
+EIGENSPAN_CALIBRATION_QUARANTINED: Final = Metric(
+    name="eigenspan.calibration.quarantined",
+    instrument="gauge",
+    unit="{document}",
+    brief="The number of calibration documents that are set aside because they cannot be believed.",
+)
+"""The number of calibration documents that are set aside because they cannot be believed."""
+
 EIGENSPAN_ENRICH_SPANS: Final = Metric(
     name="eigenspan.enrich.spans",
     instrument="counter",
@@ -560,6 +580,8 @@ QUANTUM_USAGE_QPU_TIME: Final = Metric(
 """The time for which jobs held quantum processors."""
 
 METRICS: Final[dict[str, Metric]] = {
+    "eigenspan.calibration.polls": EIGENSPAN_CALIBRATION_POLLS,
+    "eigenspan.calibration.quarantined": EIGENSPAN_CALIBRATION_QUARANTINED,
     "eigenspan.enrich.spans": EIGENSPAN_ENRICH_SPANS,
     "eigenspan.exporter.failures": EIGENSPAN_EXPORTER_FAILURES,
     "eigenspan.exporter.spans": EIGENSPAN_EXPORTER_SPANS,

@@ -6,6 +6,7 @@ Generated from the registry by semconv/generate.py: edit the model, not this fil
 from typing import Final
 
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "eigenspan.calibration.outcome": ("eigenspan.calibration.outcome",),
     "eigenspan.decision": ("eigenspan.decision",),
     "eigenspan.exporter.name": ("eigenspan.exporter.name",),
     "eigenspan.sampling.complete": ("eigenspan.sampling.complete",),
@@ -238,6 +239,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 """Attribute → the keys that mean it, the best first: its name, names of older versions, synonyms."""
 
 TYPES: Final[dict[str, str]] = {
+    "eigenspan.calibration.outcome": "string",
     "eigenspan.decision": "string",
     "eigenspan.exporter.name": "string",
     "eigenspan.sampling.complete": "boolean",
