@@ -111,6 +111,28 @@ def test_a_bad_document_is_quarantined_and_the_answer_says_why(ask, stores):
     assert listed["quarantine"][0]["reason"] == answer["detail"]
 
 
+def test_drift_is_an_event_and_shows_on_the_backends_page(ask, stores, posted):
+    worse = IONQ | {"id": "next", "date": "2025-06-17T00:00:00Z", "timing": IONQ["timing"] | {"t1": 10}}
+    assert ask("POST", POST, json.dumps(worse).encode(), f"Bearer {TOKEN}")[0] == 201
+    _, found = ask("GET", "/api/calibration/events", query="since=2025-06-17T00:00:00Z")
+    assert {event["name"] for event in found["events"]} == {
+        "quantum.backend.calibration_change",
+        "quantum.hardware.event",
+    }
+    page, sent = Page(*stores, dict), []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/backends/ionq/aria-1", "query_string": b"",
+        "headers": [(b"host", b"localhost")], "server": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(page(scope, None, send))
+    assert b"What happened to it" in sent[1]["body"]
+    assert b">drift<" in sent[1]["body"]
+
+
 POST = api_calibration.POST_PATH
 REFUSED = {
     "no token": (("POST", POST), {"body": b"{}"}, 401),

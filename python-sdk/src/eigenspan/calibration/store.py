@@ -106,6 +106,8 @@ class CalibrationStore:
         self._index_version = -1
         self._documents: OrderedDict[str, Snapshot] = OrderedDict()
         self._depth = 0
+        self._seen: list[Observed] | None = None  # every observation, once the index has been asked for
+        self._fresh: list[Observed] = []  # those of this batch
         self._put = False  # this batch changes what the join finds
         try:
             self._migrate()
@@ -147,15 +149,19 @@ class CalibrationStore:
                 yield
             except BaseException:
                 self._depth -= 1
-                if self._depth == 0 and self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self._depth == 0:
+                    self._fresh, self._put = [], False
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                 raise
             self._depth -= 1
             if self._depth == 0:
                 self._db.execute("COMMIT")
                 self._stale_streams = True
                 if self._put:
-                    self._index, self._put = None, False
+                    if self._seen is not None:
+                        self._seen += self._fresh
+                    self._index, self._fresh, self._put = None, [], False
 
     def put(self, document: Snapshot, names: Iterable[str] = ()) -> Put:
         """Store a snapshot under its backend's name and under `names` (a fake backend that replays it).
@@ -177,10 +183,13 @@ class CalibrationStore:
             self._put = True
             observed = 0
             for name in {document.backend.name, *names}:
-                observed += self._db.execute(
+                inserted = self._db.execute(
                     "INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?)",
                     (provider, name, summary.valid_from_ns, version, summary.calibration_id or ""),
                 ).rowcount
+                if inserted:
+                    self._fresh.append(Observed(name, summary))
+                observed += inserted
         return Put(version, "new" if added else "restamped" if observed else "known")
 
     def import_file(self, path: str | Path, hints: detect.Hints = detect.NO_HINTS, names: Iterable[str] = ()) -> Put:
@@ -294,8 +303,10 @@ class CalibrationStore:
         """All summaries in memory, ready to be matched; rebuilt only after a change, by this process or another."""
         with self._lock:
             changed = self._db.execute("PRAGMA data_version").fetchone()[0]
-            if self._index is None or changed != self._index_version:
-                self._index = AsOfIndex(self._observed(), self._statuses(), self._aliases(), self._polls())
+            if self._seen is None or changed != self._index_version:
+                self._index, self._seen = None, self._observed()
+            if self._index is None:
+                self._index = AsOfIndex(self._seen, self._statuses(), self._aliases(), self._polls())
                 self._index_version = changed
             elif self._stale_streams:
                 self._index = self._index.followed(self._statuses(), self._polls())

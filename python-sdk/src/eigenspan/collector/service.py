@@ -207,7 +207,9 @@ class Collector:
     def _import_calibrations(self) -> None:
         settings = self.settings.processors.calibration
         if settings.shipped:
-            shipped.import_shipped(self.calibrations)
+            for report in shipped.import_shipped(self.calibrations):
+                if report.outcome == "failed":
+                    _logger.warning("a calibration that an SDK ships is left out: %s", report.message)
         for file in settings.files:
             self.calibrations.import_file(Path(file).expanduser())
         for alias, target in settings.aliases.items():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
+from eigenspan.semconv import events
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
 from eigenspan.web.api_calibration import POST_PATH, CalibrationApi
@@ -169,9 +170,14 @@ class Page:
                 if timeline:
                     found = page_backends.addresses(index)[code]
                     traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
-                    return Response(
-                        page_backends.render_one(found.provider, page_backends.name_of(found), timeline, traced)
-                    )
+                    happened = [
+                        event
+                        for event in self._calibrations.events()
+                        if event.name == events.QUANTUM_HARDWARE_EVENT
+                        and index.series_code(event.provider, event.backend) == code
+                    ]
+                    shown = page_backends.name_of(found)
+                    return Response(page_backends.render_one(found.provider, shown, timeline, traced, happened))
         raise Problem(404, "No such backend", "No calibration of it is known here.")
 
     def _api(self, request: Request, rest: list[str]) -> Response:
