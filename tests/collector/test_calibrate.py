@@ -17,6 +17,7 @@ EPOCH = 1_767_225_600 * SECOND  # 2026-01-01T00:00:00Z
 NOON = "2026-01-01T12:00:00Z"
 NOON_NS = EPOCH + DAY // 2
 PRODUCER, CONSUMER, CLIENT = 4, 5, 3
+BRAKET = "arn:aws:braket:us-east-1:123456789012:quantum-task/0b"
 
 
 def summary(version: str, valid_from_ns: int, **more) -> Summary:
@@ -75,6 +76,10 @@ EXECUTED = {
     "its start before its end": (
         [{"execution_start": NOON, "execution_end": "2026-01-01T13:00:00Z"}], [NOON_NS],
     ),
+    "Braket's end, for its start may be the creation": (
+        [{"job_id": BRAKET, "execution_start": "2026-01-01T01:00:00Z", "execution_end": NOON}], [NOON_NS],
+    ),
+    "Braket's start, where it has not ended": ([{"job_id": BRAKET, "execution_start": NOON}], [NOON_NS]),
     "a sibling's end": (
         [{"kind": PRODUCER, "job_id": "j"}, {"job_id": "j", "execution_end": NOON, "end_ns": AT_1}], [NOON_NS, NOON_NS],
     ),
@@ -123,6 +128,10 @@ CHANGES = {
     "only its end": ({"execution_end": ACROSS}, False),
     "only its start": ({"execution_start": NOON, "end_ns": EPOCH + 3 * DAY}, False),
     "a simulator": ({"execution_start": NOON, "execution_end": ACROSS, "simulator": True}, False),
+    "at Braket, where it may have waited": (
+        {"execution_start": NOON, "execution_end": ACROSS, "job_id": BRAKET},
+        False,
+    ),
 }
 
 

@@ -1,9 +1,10 @@
 """The calibration join: which snapshot was in force when each span's job executed.
 
 Execution time, in this order: the provider's own timestamp of the start on the span or on another span of the same job;
-its timestamp of the end, where it gives no start (Braket's endedAt); the end of the span that executed the job; the end
-of the span itself, unless it only submits (a PRODUCER span's end says nothing about when the job ran, so it then gets no
-calibration). Never a span's start: that is when a client began to wait.
+its timestamp of the end, where it gives no start; the end of the span that executed the job; the end of the span itself,
+unless it only submits (a PRODUCER span's end says nothing about when the job ran, so it then gets no calibration). Never a
+span's start: that is when a client began to wait. Amazon Braket tells when a task was created and when it ended, not when it
+began to run: there the end comes first, for a start may be no more than the creation.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from eigenspan.calibration.attributes import StatusSample
 
 _PRODUCER = 4
+
+_STARTS_ARE_NOT_TOLD = ("arn:aws:braket:",)  # how job ids begin whose provider tells no start
 
 Times = dict[tuple[int, str], int]
 
@@ -50,6 +53,8 @@ def calibrate(quantum: pl.DataFrame, index: AsOfIndex) -> list[Calibrated]:
         job = (row["trace"], row["job_id"])
         start_ns = instant_ns(row["execution_start"]) or started.get(job)
         stop_ns = instant_ns(row["execution_end"]) or stopped.get(job)
+        if row["job_id"] is not None and row["job_id"].startswith(_STARTS_ARE_NOT_TOLD) and stop_ns:
+            start_ns = None
         executed_ns = start_ns or stop_ns
         if executed_ns is None:
             executed_ns = ended.get(job) if row["kind"] == _PRODUCER else row["end_ns"]
