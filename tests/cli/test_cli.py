@@ -19,6 +19,7 @@ from eigenspan import __version__
 from eigenspan.cli import cli
 from eigenspan.collector.config import load
 from eigenspan.collector.settings import Settings
+from eigenspan.collector.state import Checkpoint, Item, SpanEdit, State
 from eigenspan.store.traces import TraceStore
 from tests.collector.building import SECOND, request
 from tests.e2e.harness import overrides
@@ -258,3 +259,41 @@ def test_what_is_stored_is_what_was_sent(data):
     spans = [s for r in found.message().resource_spans for scope in r.scope_spans for s in scope.spans]
     assert all(isinstance(s, Span) for s in spans)
     assert [s.name for s in spans] == ["child", "root 1"]
+
+
+@pytest.fixture
+def owing(tmp_path):
+    """A state with a row that waits and two that were set aside."""
+    state = State(tmp_path / "state.db")
+    items = [("traces", Item("", bytes([n]) * 16, (SpanEdit(n, 0, 10, None, -1),))) for n in (1, 2, 3)]
+    state.commit(Checkpoint(1, 3, 0), items=items, exporters={"traces": ["far"]}, now_ns=0)
+    for row, reason in ((1, "too old"), (2, "not mine")):
+        state.park("far", row, reason)
+    yield tmp_path, state
+    state.close()
+
+
+def test_outbox_list(owing):
+    path, _ = owing
+    text = run("outbox", "list", "--data", str(path)).output
+    assert "far: 1 waiting, 2 set aside" in text
+    assert f"trace {'01' * 16}, 1 spans: too old" in text
+    lines = [json.loads(line) for line in run("outbox", "list", "--json", "--data", str(path)).output.splitlines()]
+    assert lines[0] == {"exporter": "far", "waiting": 1, "parked": 2}
+    assert [(line["id"], line["reason"]) for line in lines[1:]] == [(1, "too old"), (2, "not mine")]
+
+
+def test_outbox_retry_and_drop(owing):
+    path, state = owing
+    assert "1 rows are sent again" in run("outbox", "retry", "1", "--data", str(path)).output
+    assert state.backlog() == {"far": (2, 1)}
+    assert run("outbox", "retry", "--data", str(path)).exit_code == 2
+    assert run("outbox", "retry", "1", "--all", "--data", str(path)).exit_code == 2
+    assert (
+        "0 rows are gone" in run("outbox", "drop", "--all", "--exporter", "other", "--yes", "--data", str(path)).output
+    )
+    assert run("outbox", "drop", "--all", "--data", str(path)).exit_code == 1
+    assert "1 rows are gone" in run("outbox", "drop", "--all", "--yes", "--data", str(path)).output
+    assert state.backlog() == {"far": (2, 0)}
+    assert state.oldest_referenced() == 1
+    assert "does not exist" in run("outbox", "list", "--data", str(path / "none")).output

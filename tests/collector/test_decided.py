@@ -69,7 +69,7 @@ def test_dropped_traces_of_a_busy_day_are_few_runs_and_are_forgotten():
     for second in range(0, 86_400, 20):
         index.drop([("", second, second)], 1, start_ns + second * SECOND)
     assert len(index) == 4320
-    assert len(index._runs) < 200
+    assert len(index.dropped._recent) < 200
     index.forget(start_ns + 43_200 * SECOND)
     assert 2160 <= len(index) <= 2160 + 180
     index.forget(start_ns + 2 * 86_400 * SECOND)

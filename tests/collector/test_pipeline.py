@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+import polars as pl
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from eigenspan.calibration.asof import AsOfIndex, Observed
 from eigenspan.calibration.summary import Summary
-from eigenspan.collector.commit import Admission, Committed, Logged, columns
+from eigenspan.collector.commit import Admission, Committed, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
-from eigenspan.collector.decided import Decided
+from eigenspan.collector.decided import Decided, Dropped
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
+from eigenspan.collector.regret import Regret
 from eigenspan.collector.scan import engine
 from eigenspan.collector.state import State
 from eigenspan.collector.traces import Traces
 from eigenspan.collector.watch import CONTRACT
+from eigenspan.schema.read_proto import value_of
 from eigenspan.schema.registry import registry
 from tests.collector.building import SECOND, WATCH, digest, payload, request, spans_in
 
@@ -75,15 +78,24 @@ class Way:
         self.traces = Traces(WATCH, self.decided, settle_s=1, idle_s=3)
         schema = trace_schema(WATCH)
         rules = Rules([compile_rule("errors", "errors > 0", 1, schema), compile_rule("rest", "", keep, schema)])
+        self.regret = Regret(path / "regret", self.log.first_position)
         self.pipeline = Pipeline(
             receiver=self.door, log=self.log, state=self.state, traces=self.traces, decided=self.decided, rules=rules,
+            regret=self.regret, reread=self.reread,
             calibrations=Calibrations(lambda: INDEX, lambda version: None), metrics=self.metrics, exporters=EXPORTERS,
             compliance=Compliance(CONTRACT), conventions=Conventions(registry().version),
             limits=Limits(**({"log_bytes": 1 << 30, "window_ns": 3600 * SECOND} | limits)),
         )  # fmt: skip
-        records = self.log.replay(checkpoint.replay_from if checkpoint else 0)
+        records = self.log.replay(min(checkpoint.replay_from, self.regret.through + 1) if checkpoint else 0)
         logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in records]
         self.pipeline.replay([columns([one], ENGINE, WATCH) for one in logged], checkpoint)
+
+    def reread(self, tenant: str, positions) -> pl.DataFrame:
+        logged = []
+        for position in positions:
+            with suppress(KeyError):
+                logged.append(Logged(position, payload(self.log.read(position)), 0, b""))
+        return spans_of(logged, ENGINE, WATCH)
 
     def tick(self, log_ns: int) -> int:
         return self.pipeline.tick(log_ns, 10**18 + log_ns)
@@ -401,3 +413,87 @@ def test_names_may_be_left_as_they_came(tmp_path):
         w.tick(4 * SECOND)
         (sent,) = w.sent()
     assert sent.attributes[0].key == "quantum.device"
+
+
+DAY = {"keep_ns": 86_400 * SECOND, "keep_bytes": 1 << 30}
+
+
+def attributes_of(span) -> dict:
+    return {a.key: value_of(a.value) for a in span.attributes}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_late_error_brings_the_whole_dropped_trace_back_once(tmp_path, restart):
+    spans_ = [request({"trace": 1, "span": i, "parent": int(i > 1)}, {"trace": 2, "span": i}) for i in (1, 2, 3)]
+    late = [request({"trace": 1, "span": 3, "parent": 1}, {"trace": 1, "span": 8, "parent": 1, "status": 2}),
+            request({"trace": 1, "span": 9, "parent": 1, "status": 2})]  # fmt: skip
+    with way(tmp_path, keep=0.0, **DAY) as w:
+        for body in spans_:
+            w.door.send(body, log_ns=SECOND)
+        w.tick(4 * SECOND)
+        w.tick(20 * SECOND)
+        assert w.sent() == []
+        if restart:
+            w.regret.settle(all_=True)
+    with way(tmp_path, keep=0.0, **DAY) as w:
+        w.door.send(late[0], log_ns=21 * SECOND)
+        w.tick(21 * SECOND)
+        back = w.sent()
+        w.door.send(late[1], log_ns=22 * SECOND)
+        w.tick(22 * SECOND)
+        after = w.sent()
+        w.tick(60 * SECOND)
+        assert w.sent() == []
+        assert w.pipeline.counts["recalled_traces"] == 1
+    assert found(back) == [(1, 1), (1, 2), (1, 3), (1, 8)]
+    (root,) = (s for s in back if not s.parent_span_id)
+    assert attributes_of(root) == {
+        "eigenspan.sampling.rule": "recalled",
+        "eigenspan.sampling.reason": "an error arrived after the trace was dropped",
+        "eigenspan.sampling.complete": True,
+        "eigenspan.sampling.recalled": True,
+    }
+    assert not any("th:" in s.trace_state for s in back)
+    assert found(after) == [(1, 9)]
+
+
+def test_past_the_regret_window_a_late_error_is_kept_alone_and_marked(tmp_path):
+    with way(tmp_path, keep=0.0, keep_ns=0) as w:
+        for i in range(12):
+            w.door.send(request({"trace": i + 1}), log_ns=SECOND)
+        w.tick(4 * SECOND)
+        w.tick(20 * SECOND)
+        assert w.log.first_position > 1
+        w.door.send(request({"trace": 1, "span": 8, "parent": 1, "status": 2}), log_ns=21 * SECOND)
+        w.tick(21 * SECOND)
+        (alone,) = w.sent()
+    said = attributes_of(alone)
+    assert (said["eigenspan.sampling.rule"], said["eigenspan.sampling.complete"]) == ("late_error", False)
+
+
+def test_a_dropped_trace_is_had_back_by_asking(tmp_path):
+    with way(tmp_path, keep=0.0, **DAY) as w:
+        w.door.send(request({"trace": 1}, {"trace": 1, "span": 2, "parent": 1}), log_ns=SECOND)
+        w.tick(6 * SECOND)
+        for trace in (1, 2):
+            w.state.want("", trace.to_bytes(16, "big"))
+        assert w.state.outcome("", (1).to_bytes(16, "big")) is None
+        w.tick(20 * SECOND)
+        assert w.state.outcome("", (1).to_bytes(16, "big")) == "recalled: 2 spans"
+        assert "no decision about it is remembered" in w.state.outcome("", (2).to_bytes(16, "big"))
+        assert w.state.outcome("", (1).to_bytes(16, "big")) is None
+        assert found(w.sent()) == [(1, 1), (1, 2)]
+        w.state.want("", (1).to_bytes(16, "big"))
+        w.tick(40 * SECOND)
+        assert w.state.outcome("", (1).to_bytes(16, "big")) == "it was kept"
+        assert w.sent() == []
+
+
+def test_the_regret_window_ends_with_its_bytes(tmp_path):
+    with way(tmp_path, keep=0.0, keep_ns=86_400 * SECOND, keep_bytes=900) as w:
+        for i in range(40):
+            w.door.send(request({"trace": i + 1}), log_ns=SECOND)
+            w.tick((2 + 6 * i) * SECOND)
+        w.tick(400 * SECOND)
+        assert 400 < w.log.size_bytes <= 900
+        assert w.pipeline._recall(("", 0, 1), Dropped(100), w.reread("", []), "") == 0

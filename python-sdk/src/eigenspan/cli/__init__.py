@@ -21,6 +21,7 @@ _COMMANDS = {
     "schema": "schema",
     "validate": "validate",
     "doctor": "doctor",
+    "outbox": "outbox",
 }
 
 

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from eigenspan.collector.config import load
-from eigenspan.collector.settings import Settings
+from eigenspan.collector.settings import Service, Settings
+from eigenspan.collector.state import State
+
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Service().data,
+    show_default=True,
+    help="A collector's directory.",
+)
+
+
+@contextmanager
+def open_state(data: Path) -> Iterator[State]:
+    """The state of the collector that keeps its things in `data`; it may be running."""
+    path = data.expanduser() / "state.db"
+    if not path.is_file():
+        raise click.ClickException(f"{path} does not exist: no collector has run there; name one with --data")
+    state = State(path)
+    try:
+        yield state
+    finally:
+        state.close()
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from eigenspan.collector.settings import Service
+from eigenspan.cli.common import DATA, open_state
 from eigenspan.store.traces import Filters, TraceStore
 from eigenspan.web.otlp_json import document
 
-_DATA = click.option("--data", type=click.Path(path_type=Path), default=Service().data, show_default=True)
+_TRACE_BYTES = 16
 
 
 @click.group()
@@ -22,7 +23,7 @@ def traces() -> None:
 
 
 @traces.command(name="list")
-@_DATA
+@DATA
 @click.option("--errors", is_flag=True, help="Only traces with an error.")
 @click.option("--service", help="Only traces of this service.")
 @click.option("--backend", help="Only traces that ran on this backend.")
@@ -57,7 +58,7 @@ def list_traces(
 
 @traces.command()
 @click.argument("trace_id")
-@_DATA
+@DATA
 @click.option("--json", "as_json", is_flag=True, help="Print the trace as OTLP/JSON.")
 def show(trace_id: str, data: Path, as_json: bool) -> None:
     """One trace, as a tree with its attributes."""
@@ -74,6 +75,34 @@ def show(trace_id: str, data: Path, as_json: bool) -> None:
         click.echo(f"{indent}{plain(node.name)}  {node.duration_s * 1000:.3f} ms  {node.status}")
         for key, value in node.attributes.items():
             click.echo(f"{indent}    {plain(key)} = {value!r}")
+
+
+@traces.command()
+@click.argument("trace_id")
+@DATA
+@click.option(
+    "--wait", "wait_s", type=float, default=30.0, show_default=True, help="Seconds to wait for the collector."
+)
+def recall(*, trace_id: str, data: Path, wait_s: float) -> None:
+    """Bring back a trace that was dropped, whole, while the log still holds it."""
+    try:
+        trace = bytes.fromhex(trace_id)
+    except ValueError:
+        trace = b""
+    if len(trace) != _TRACE_BYTES:
+        raise click.UsageError(f"{trace_id!r} is not a trace id: 32 hexadecimal digits")
+    with open_state(data) as state:
+        state.want("", trace)
+        until = time.monotonic() + wait_s
+        while (outcome := state.outcome("", trace)) is None:
+            if time.monotonic() > until:
+                raise click.ClickException(
+                    "no collector has answered: it will be looked into when one runs on this directory"
+                )
+            time.sleep(0.2)
+    click.echo(f"{trace_id}: {outcome}")
+    if not outcome.startswith(("recalled", "it was kept")):
+        sys.exit(1)
 
 
 def _store(data: Path) -> TraceStore:

@@ -76,26 +76,35 @@ def columns(logged: Sequence[Logged], engine: Engine, watch: Watch) -> Committed
     return _committed(logged, traces, scanned.columns)
 
 
+def spans_of(traces: Sequence[Logged], engine: Engine, watch: Watch) -> pl.DataFrame:
+    """The spans of payloads of traces that the log holds, as they were when they were committed."""
+    return _placed(traces, engine.scan([entry.payload.body for entry in traces], watch).columns)
+
+
 def _committed(logged: Sequence[Logged], traces: Sequence[Logged], spans: pl.DataFrame) -> Committed:
-    payload = spans["payload"].to_numpy()
-    position = np.array([entry.position for entry in traces], dtype=np.uint64)
-    log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
-    tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
-    spans = spans.hstack(
-        [
-            pl.Series("position", position[payload], dtype=pl.UInt64),
-            pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
-            tenant.gather(spans["payload"]),
-        ]
-    )
     others = tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces")
     return Committed(
-        spans,
+        _placed(traces, spans),
         others,
         through=logged[-1].position,
         log_ns=logged[-1].log_ns,
         payloads=len(logged),
         bytes=sum(len(e.payload.body) for e in logged),
+    )
+
+
+def _placed(traces: Sequence[Logged], spans: pl.DataFrame) -> pl.DataFrame:
+    """`spans` with the position, log time and tenant of their payloads."""
+    payload = spans["payload"].to_numpy()
+    position = np.array([entry.position for entry in traces], dtype=np.uint64)
+    log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
+    tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
+    return spans.hstack(
+        [
+            pl.Series("position", position[payload], dtype=pl.UInt64),
+            pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
+            tenant.gather(spans["payload"]),
+        ]
     )
 
 

@@ -7,17 +7,21 @@ one that is read again at start.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eigenspan.collector.dropped import PAIR, DroppedTraces
 from eigenspan.collector.state import KeptRow
 
 TraceKey = tuple[str, int, int]  # tenant, trace id's high and low 64 bits
-_ROW = np.dtype([("fingerprint", "<u8"), ("through", "<u8")])
-_MERGE_NS = 3_600_000_000_000  # decisions further apart than this are forgotten apart, so their runs stay apart
+
+
+RECALLED = "recalled"
+"""The rule of a trace that was dropped and brought back. What it stands for is not known."""
 
 
 class Decision(msgspec.Struct, array_like=True, frozen=True):
@@ -56,12 +60,17 @@ def key_of(tenant: str, trace: bytes) -> TraceKey:
     return tenant, int.from_bytes(trace[:8], "big"), int.from_bytes(trace[8:], "big")
 
 
-class Decided:
-    """An index of decisions. Dropped traces cost 16 bytes each, in sorted runs that are merged now and then."""
+def fingerprints(keys: Sequence[TraceKey]) -> npt.NDArray[np.uint64]:
+    """The fingerprint of each key."""
+    return np.fromiter((fingerprint(key) for key in keys), dtype=np.uint64, count=len(keys))
 
-    def __init__(self) -> None:
+
+class Decided:
+    """An index of decisions: kept traces by key, dropped ones by fingerprint."""
+
+    def __init__(self, dropped: DroppedTraces | None = None) -> None:
         self._kept: dict[TraceKey, Decision] = {}
-        self._runs: list[tuple[int, npt.NDArray[np.void]]] = []  # newest decision in it, and the run
+        self.dropped = dropped or DroppedTraces()
 
     def load(self, kept: list[KeptRow], dropped: list[tuple[int, bytes]]) -> None:
         """Take up what the state holds."""
@@ -69,7 +78,8 @@ class Decided:
             decision = msgspec.msgpack.decode(row.decision, type=Decision)
             self._kept[key_of(row.tenant, row.trace)] = msgspec.structs.replace(decision, through=row.through)
         for decided_ns, packed in dropped:
-            self._add_run(decided_ns, np.frombuffer(packed, dtype=_ROW))
+            pairs = np.frombuffer(packed, dtype=PAIR)
+            self.dropped.add(pairs["fingerprint"], pairs["through"], decided_ns)
 
     def keep(self, key: TraceKey, decision: Decision) -> None:
         """Note a kept trace."""
@@ -79,45 +89,27 @@ class Decided:
         """Note dropped traces; returns them packed, as the state stores them."""
         if not keys:
             return b""
-        run = np.empty(len(keys), dtype=_ROW)
-        run["fingerprint"] = [fingerprint(key) for key in keys]
-        run["through"] = through
-        run.sort(order="fingerprint")
-        self._add_run(decided_ns, run)
-        return run.tobytes()
-
-    def _add_run(self, decided_ns: int, run: npt.NDArray[np.void]) -> None:
-        while self._runs:
-            last_ns, last = self._runs[-1]
-            if last_ns // _MERGE_NS != decided_ns // _MERGE_NS or len(last) > 2 * len(run):
-                break
-            self._runs.pop()
-            merged = np.concatenate((last, run))
-            run = merged[np.argsort(merged["fingerprint"], kind="stable")]
-            decided_ns = max(decided_ns, last_ns)
-        self._runs.append((decided_ns, run))
+        pairs = np.empty(len(keys), dtype=PAIR)
+        pairs["fingerprint"] = fingerprints(keys)
+        pairs["through"] = through
+        self.dropped.add(pairs["fingerprint"], pairs["through"], decided_ns)
+        return pairs.tobytes()
 
     def find(self, keys: list[TraceKey]) -> dict[TraceKey, Decision | Dropped]:
         """The decisions about those of `keys` that were decided."""
         found: dict[TraceKey, Decision | Dropped] = {}
-        kept = self._kept
-        if kept:
-            found.update((key, kept[key]) for key in keys if key in kept)
-        if self._runs and keys:
-            wanted = np.fromiter((fingerprint(key) for key in keys), dtype=np.uint64, count=len(keys))
-            for _, run in self._runs:
-                at = np.searchsorted(run["fingerprint"], wanted, side="right") - 1
-                hits = np.flatnonzero((at >= 0) & (run["fingerprint"][at] == wanted))
-                for i in hits:
-                    if keys[i] not in kept:
-                        found[keys[i]] = Dropped(int(run["through"][at[i]]))
+        if keys and len(self.dropped):
+            throughs = self.dropped.find(fingerprints(keys))
+            found.update((keys[i], Dropped(through)) for i, through in throughs.items())
+        if self._kept:
+            found.update((key, self._kept[key]) for key in keys if key in self._kept)
         return found
 
     def forget(self, decided_before_ns: int) -> None:
         """Forget decisions whose window has passed."""
         for key in [key for key, decision in self._kept.items() if decision.decided_ns < decided_before_ns]:
             del self._kept[key]
-        self._runs = [(decided_ns, run) for decided_ns, run in self._runs if decided_ns >= decided_before_ns]
+        self.dropped.forget(decided_before_ns)
 
     def __len__(self) -> int:
-        return len(self._kept) + sum(len(run) for _, run in self._runs)
+        return len(self._kept) + len(self.dropped)

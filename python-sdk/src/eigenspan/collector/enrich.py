@@ -14,7 +14,7 @@ from functools import lru_cache
 import polars as pl
 
 from eigenspan.collector import threshold
-from eigenspan.collector.decided import Decision, TraceKey, trace_bytes
+from eigenspan.collector.decided import RECALLED, Decision, TraceKey, trace_bytes
 from eigenspan.collector.state import Item, SpanEdit
 from eigenspan.collector.wire import len_field, varint
 from eigenspan.semconv import attributes as q
@@ -89,11 +89,12 @@ class _Said:
 
 def sampling_attributes(decision: Decision) -> dict[str, Value]:
     """What the root span of a kept trace says about why it was kept."""
-    return {
+    said: dict[str, Value] = {
         q.EIGENSPAN_SAMPLING_RULE: decision.rule,
         q.EIGENSPAN_SAMPLING_REASON: decision.reason,
         q.EIGENSPAN_SAMPLING_COMPLETE: decision.complete,
     }
+    return said | {q.EIGENSPAN_SAMPLING_RECALLED: True} if decision.rule == RECALLED else said
 
 
 def enrich(

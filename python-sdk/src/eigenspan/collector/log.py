@@ -32,6 +32,7 @@ from eigenspan.collector.segment import (
 from eigenspan.collector.spans import Payload
 
 _NAME = re.compile(r"([0-9]{20})\.seg")
+_ANY = 1 << 64
 _logger = logging.getLogger(__name__)
 
 
@@ -250,17 +251,17 @@ class Log:
                 if isinstance(item, Record) and item.position >= position:
                     yield item
 
-    def trim(self, position: int, *, older_than_ns: int | None = None) -> int:
+    def trim(self, position: int, *, older_than_ns: int = _ANY, over_bytes: int = _ANY) -> int:
         """Remove sealed segments all of whose positions are below `position`; return how many.
 
-        `older_than_ns`: only those whose newest payload was received before then.
+        One whose newest payload was received after `older_than_ns` stays while the log has no more than `over_bytes`.
         """
         removed = 0
         while len(self._segments) > 1:
             segment = self._segments[0]
             if segment.positions and segment.positions[-1] >= position:
                 break
-            if older_than_ns is not None and segment.last_received_ns >= older_than_ns:
+            if segment.last_received_ns >= older_than_ns and self.size_bytes <= over_bytes:
                 break
             with self._lock:
                 self._segments.pop(0)

@@ -23,7 +23,7 @@ from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
 from eigenspan.collector.conform import Compliance, conform, parse
-from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey, trace_bytes
+from eigenspan.collector.decided import RECALLED, Decided, Decision, Dropped, TraceKey, key_of, trace_bytes
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
@@ -38,13 +38,15 @@ if TYPE_CHECKING:
     from eigenspan.collector.log import Log
     from eigenspan.collector.measure import SpanMetrics
     from eigenspan.collector.receive import Receiver
+    from eigenspan.collector.regret import Regret
     from eigenspan.collector.spans import Signal
     from eigenspan.collector.state import State
     from eigenspan.collector.traces import Due, Late, Traces
 
 LATE_ERROR = "late_error"
-"""The rule that keeps an error whose trace was dropped before it came."""
+"""The rule that keeps an error whose trace was dropped before it came and is in the log no more."""
 _WHY_LATE = "an error arrived after the trace was dropped"
+_WHY_ASKED = "it was asked for after it was dropped"
 _KEY = ["tenant", "trace_hi", "trace_lo"]
 _HOUSEKEEPING_NS = 5_000_000_000
 
@@ -73,10 +75,16 @@ class Conventions:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When the door closes, and how long decisions are remembered."""
+    """When the door closes, how long decisions are remembered, and how much of what was dropped stays in the log."""
 
     log_bytes: int
     window_ns: int
+    keep_ns: int = 0
+    keep_bytes: int = 0
+
+
+Reread = Callable[[str, Sequence[int]], pl.DataFrame]
+"""The committed spans of a tenant's payloads at these positions, as far as the log still holds them."""
 
 
 @dataclass(slots=True)
@@ -86,6 +94,7 @@ class _Turn:
     items: list[tuple[Signal, Item]] = field(default_factory=list)
     kept: list[KeptRow] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
+    answered: list[tuple[str, bytes, str]] = field(default_factory=list)  # what was asked for: tenant, trace, outcome
 
 
 class Pipeline:
@@ -99,6 +108,8 @@ class Pipeline:
         state: State,
         traces: Traces,
         decided: Decided,
+        regret: Regret,
+        reread: Reread,
         rules: Rules,
         calibrations: Calibrations,
         metrics: SpanMetrics,
@@ -108,7 +119,7 @@ class Pipeline:
         limits: Limits,
     ) -> None:
         self.receiver, self.log, self.state = receiver, log, state
-        self.traces, self.decided, self.rules = traces, decided, rules
+        self.traces, self.decided, self.regret, self.reread, self.rules = traces, decided, regret, reread, rules
         self.calibrations, self.exporters, self.limits = calibrations, exporters, limits
         self.metrics, self.compliance, self.conventions = metrics, compliance, conventions
         self.normalised: Counter[str] = Counter()  # what `conform` did
@@ -149,7 +160,9 @@ class Pipeline:
                 raise
             self.traces.close(due)
         stale = log_ns - self._housekept_ns >= _HOUSEKEEPING_NS
-        if turn.items or turn.dropped or (stale and self.traces.position > self._handled):
+        if stale:
+            self._recall_what_was_asked_for()
+        if turn.items or turn.dropped or turn.answered or (stale and self.traces.position > self._handled):
             self._commit(log_ns, wall_ns)
         if stale:
             self._housekeep(log_ns, wall_ns)
@@ -171,6 +184,7 @@ class Pipeline:
     def _join(self, batches: Sequence[Committed]) -> None:
         spans = classify(pl.concat([batch.spans for batch in batches]))
         self.metrics.count(spans)
+        self.regret.note(spans, batches[-1].through)
         late = self.traces.add(spans)
         if late is not None and not late.spans.is_empty():
             self._late.append(late)
@@ -183,42 +197,68 @@ class Pipeline:
         self.traces.position = max(self.traces.position, batches[-1].through)
 
     def _follow(self, late: Late) -> None:
-        """Late spans of a kept trace follow it. Of a dropped one, an error and what came with it is kept, and the rest counted."""
-        decisions = {key: found for key, found in late.decisions.items() if isinstance(found, Decision)}
+        """Late spans of a kept trace follow it. An error of a dropped one brings it back; its other spans are counted."""
         there = set(late.spans.select(_KEY).iter_rows())
+        kept = {key: found for key, found in late.decisions.items() if isinstance(found, Decision) and key in there}
+        self._send_late(late.spans, kept, say_why=False)
         failed = set(late.spans.filter("error").select(_KEY).iter_rows())
-        self._send_late(late, {key: found for key, found in decisions.items() if key in there}, say_why=False)
-        errors = {
-            key: Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
-            for key, found in late.decisions.items()
-            if isinstance(found, Dropped) and key in failed
-        }
-        self._send_late(late, errors, say_why=True)
-        self.counts["late_error_traces"] += len(errors)
-        lost = sum(
-            isinstance(late.decisions[key], Dropped) and key not in failed
-            for key in late.spans.select(_KEY).iter_rows()
-        )
-        self.counts["late_spans_dropped"] += lost
+        alone: dict[TraceKey, Decision] = {}
+        for key, found in late.decisions.items():
+            if isinstance(found, Decision) or key not in there:
+                continue
+            if key not in failed:
+                self.counts["late_spans_dropped"] += len(_of(late.spans, key))
+            elif not self._recall(key, found, _of(late.spans, key), _WHY_LATE):
+                alone[key] = Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
+        self._send_late(late.spans, alone, say_why=True)
+        self.counts["late_error_traces"] += len(alone)
 
-    def _send_late(self, late: Late, decisions: dict[TraceKey, Decision], *, say_why: bool) -> None:
-        """Send the late spans of the traces that `decisions` keeps, and remember how far they go."""
+    def _recall(self, key: TraceKey, dropped: Dropped, late: pl.DataFrame, why: str) -> int:
+        """Keep a dropped trace after all, with what came since; how many of its spans the log still held."""
+        again = _of(self.reread(key[0], self.regret.positions(key)), key).filter(pl.col("position") <= dropped.through)
+        if again.is_empty():
+            return 0
+        spans = pl.concat([classify(again), late.select(*again.columns, "error", "quantum", "foreign")])
+        spans = spans.unique(["span_id", "kind", "length"], keep="first", maintain_order=True)
+        rooted = bool((spans["parent_id"] == 0).any())
+        decision = Decision(True, None, RECALLED, why, rooted, dropped.through, self._now_ns)
+        self._send_late(spans, {key: decision}, say_why=True, late=False)
+        self.counts["recalled_traces"] += 1
+        return len(again)
+
+    def _recall_what_was_asked_for(self) -> None:
+        for tenant, trace in self.state.wanted():
+            key = key_of(tenant, trace)
+            found = self.decided.find([key]).get(key)
+            if isinstance(found, Decision):
+                outcome = "it was kept"
+            elif found is None:
+                outcome = "no decision about it is remembered: it is undecided, never came, or is too old"
+            else:
+                none = self.reread(key[0], []).pipe(classify)
+                spans = self._recall(key, found, none, _WHY_ASKED)
+                outcome = f"recalled: {spans} spans" if spans else "it was dropped, and the log holds it no more"
+            self._turn.answered.append((tenant, trace, outcome))
+
+    def _send_late(
+        self, spans: pl.DataFrame, decisions: dict[TraceKey, Decision], *, say_why: bool, late: bool = True
+    ) -> None:
+        """Send those of `spans` whose traces `decisions` keeps, and remember how far they go."""
         keys = list(decisions)
         number = pl.DataFrame(
             {"tenant": [k[0] for k in keys], "trace_hi": [k[1] for k in keys], "trace_lo": [k[2] for k in keys]},
             schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64},
         ).with_row_index("trace")
-        spans = late.spans.join(number, on=_KEY, how="inner", maintain_order="left")
-        self.counts["late_spans_kept"] += len(spans)
+        spans = spans.join(number, on=_KEY, how="inner", maintain_order="left")
+        self.counts["late_spans_kept" if late else "recalled_spans"] += len(spans)
         if spans.is_empty():
             return
         spans = spans.with_columns(pl.col("trace").cast(pl.Int64), root=pl.col("parent_id") == 0, state="trace_state")
         quantum = spans.filter(pl.col("backend").is_not_null())
         changes = self._changes(spans, calibrate(quantum, self.calibrations.index()))
         through = int(spans["position"].max())  # type: ignore[arg-type]
-        now = [msgspec.structs.replace(decisions[key], through=through) for key in keys]
-        schema = self.conventions.schema
-        items = enrich(spans, keys, now, changes, schema=schema, late=True, say_why=say_why)
+        now = [msgspec.structs.replace(d, through=max(through, d.through)) for d in decisions.values()]
+        items = enrich(spans, keys, now, changes, schema=self.conventions.schema, late=late, say_why=say_why)
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
@@ -300,6 +340,7 @@ class Pipeline:
                 kept=turn.kept,
                 dropped=b"".join(turn.dropped),
                 items=turn.items,
+                answered=turn.answered,
                 exporters=self.exporters,
                 now_ns=wall_ns,
                 stages={"metrics": self.metrics.save()},
@@ -313,13 +354,19 @@ class Pipeline:
         self._turn = _Turn()
 
     def _housekeep(self, log_ns: int, wall_ns: int) -> None:
+        """Files for what is in memory and need not be, and room: what nothing needs and the regret window does not cover."""
         self._housekept_ns = log_ns
         before_ns = wall_ns - self.limits.window_ns
+        self.regret.settle()
+        if not self._turn.dropped and self.decided.dropped.freeze(wall_ns):
+            self.state.forget_dropped()
         self.decided.forget(before_ns)
         self.state.forget(before_ns)
         needed = min(self.traces.replay_from(), self._handled + 1)
         referenced = self.state.oldest_referenced()
-        self.log.trim(needed if referenced is None else min(needed, referenced))
+        needed = needed if referenced is None else min(needed, referenced)
+        self.log.trim(needed, older_than_ns=wall_ns - self.limits.keep_ns, over_bytes=self.limits.keep_bytes)
+        self.regret.forget(self.log.first_position)
 
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:
@@ -328,3 +375,8 @@ class Pipeline:
             )
         else:
             self.receiver.admit(Admission())
+
+
+def _of(spans: pl.DataFrame, key: TraceKey) -> pl.DataFrame:
+    tenant, high, low = key
+    return spans.filter((pl.col("trace_lo") == low) & (pl.col("trace_hi") == high) & (pl.col("tenant") == tenant))

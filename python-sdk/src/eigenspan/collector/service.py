@@ -8,10 +8,12 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from eigenspan.calibration.importers import shipped
 from eigenspan.calibration.pullers.opening import plans
@@ -19,10 +21,11 @@ from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
-from eigenspan.collector.commit import Committed, Committer, Logged, columns
+from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export import Destination, Worker
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
@@ -33,9 +36,10 @@ from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipe
 from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
 from eigenspan.collector.receive_native import Limits as NativeLimits
+from eigenspan.collector.regret import Regret
 from eigenspan.collector.scan import Engine, engine
 from eigenspan.collector.settings import Exporter, ListenerTls, Settings
-from eigenspan.collector.spans import Signal, Watch
+from eigenspan.collector.spans import Payload, Signal, Watch
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
@@ -143,7 +147,8 @@ class Collector:
         checkpoint = self.state.checkpoint()
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
-        decided = Decided()
+        decided = Decided(DroppedTraces(data / "dropped"))
+        regret = Regret(data / "regret", self.log.first_position)
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
         if saved := self.state.saved("metrics"):
@@ -165,7 +170,9 @@ class Collector:
         schema = registry().version if conventions.normalise else ""
         self.compliance = Compliance(CONTRACT)
         self.pipeline = Pipeline(
-            receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided, rules=self.rules,
+            receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided,
+            regret=regret,
+            reread=self._reread, rules=self.rules,
             calibrations=Calibrations(
                 self.calibrations.index, self.calibrations.document, settings.processors.calibration.wait_for_snapshot
             ),
@@ -173,12 +180,19 @@ class Collector:
             compliance=self.compliance,
             conventions=Conventions(schema, conventions.normalise, conventions.keep_original),
             exporters=exporters,  # type: ignore[arg-type]
-            limits=Limits(settings.service.log.max_bytes, int(sampling.window * 1e9)),
+            limits=Limits(
+                settings.service.log.max_bytes,
+                int(sampling.window * 1e9),
+                int(settings.service.log.keep_for * 1e9),
+                settings.service.log.keep_bytes,
+            ),
         )  # fmt: skip
         while self.log.found:
             self.receiver.remember(*self.log.found.popleft())
         self.pipeline.replay(
-            self._replayed(checkpoint.replay_from if checkpoint else 0), checkpoint, self.clock.wall_ns()
+            self._replayed(min(checkpoint.replay_from, regret.through + 1) if checkpoint else 0),
+            checkpoint,
+            self.clock.wall_ns(),
         )
         self.telemetry = Telemetry(self)
         self.ports: dict[str, int] = {}
@@ -222,6 +236,15 @@ class Collector:
             logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
             self.clock.not_before(logged[-1].log_ns)
             yield columns(logged, self.engine, self.watch)
+
+    def _reread(self, tenant: str, positions: Sequence[int]) -> pl.DataFrame:
+        """The committed spans of payloads that were dropped, as far as the log still holds them."""
+        logged = []
+        for position in positions:
+            with contextlib.suppress(KeyError):
+                payload = Payload("traces", self.log.read(position), 0, tenant)
+                logged.append(Logged(position, payload, self.clock.log_ns(), b""))
+        return spans_of(logged, self.engine, self.watch)
 
     async def start(self) -> None:
         """Open the ports and begin; OSError where one is taken or a certificate cannot be used."""

@@ -270,6 +270,16 @@ class LogSettings(_Settings):
 
     segment_bytes: Annotated[int, Meta(ge=4096, description="A segment file is sealed past this size.")] = 64 << 20
     max_bytes: Annotated[int, Meta(ge=1 << 20, description="Past this size clients are told to come back.")] = 8 << 30
+    keep_for: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds for which dropped traces stay, so that a late error, or `traces recall`, brings them back.",
+        ),
+    ] = 3600.0
+    keep_bytes: Annotated[
+        int, Meta(ge=0, description="Bytes that the log may have on their account; the oldest go first.")
+    ] = 2 << 30
 
 
 class Service(_Settings):

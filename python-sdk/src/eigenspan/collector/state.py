@@ -7,6 +7,7 @@ Tables:
     meta        checkpoint (first position that replay needs, log time, …) as name → value
     kept        a kept trace's decision; `through` is the last position that it covers
     dropped     a tick's dropped traces, packed: 16 bytes each, fingerprint u64 and `through` u64
+    wanted      a dropped trace that someone asked to have back, and what came of it
     item        something to send: references into the log and the bytes to add, pinned when it was decided
     outbox      which exporter still owes which item
 """
@@ -31,6 +32,7 @@ CREATE INDEX IF NOT EXISTS kept_age ON kept (decided_ns);
 CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, decided_ns INTEGER, traces BLOB);
 CREATE INDEX IF NOT EXISTS dropped_age ON dropped (decided_ns);
 CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
+CREATE TABLE IF NOT EXISTS wanted (tenant TEXT, trace BLOB, outcome TEXT, PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (exporter TEXT, item INTEGER, parked TEXT, PRIMARY KEY (exporter, item)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_item ON outbox (item);
 """
@@ -106,6 +108,17 @@ class Checkpoint:
     log_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A row that was set aside, and why."""
+
+    id: int
+    exporter: str
+    signal: Signal
+    item: Item
+    reason: str
+
+
 class State:
     """The state database. Every method may be called from any thread; each is one transaction."""
 
@@ -134,6 +147,7 @@ class State:
         kept: Iterable[KeptRow] = (),
         dropped: bytes = b"",
         items: Iterable[tuple[Signal, Item]] = (),
+        answered: Iterable[tuple[str, bytes, str]] = (),
         exporters: dict[Signal, Sequence[str]],
         now_ns: int,
         stages: dict[str, bytes] | None = None,
@@ -161,6 +175,7 @@ class State:
             )
             if dropped:
                 db.execute("INSERT INTO dropped (decided_ns, traces) VALUES (?,?)", (now_ns, dropped))
+            db.executemany("UPDATE wanted SET outcome=?3 WHERE tenant=?1 AND trace=?2", answered)
             db.executemany("INSERT INTO item VALUES (?,?,?,?,?)", item_rows)
             db.executemany("INSERT INTO outbox (exporter, item) VALUES (?,?)", outbox_rows)
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
@@ -172,6 +187,29 @@ class State:
     def dropped(self) -> list[tuple[int, bytes]]:
         """Every packed list of dropped traces still in its window with when it was decided, oldest first."""
         return [(row[0], row[1]) for row in self._query("SELECT decided_ns, traces FROM dropped ORDER BY id")]
+
+    def want(self, tenant: str, trace: bytes) -> None:
+        """Ask for a dropped trace."""
+        with self._lock, self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO wanted VALUES (?,?,NULL)", (tenant, trace))
+
+    def wanted(self) -> list[tuple[str, bytes]]:
+        """What was asked for and not answered yet: tenant and trace."""
+        return [(row[0], row[1]) for row in self._query("SELECT tenant, trace FROM wanted WHERE outcome IS NULL")]
+
+    def outcome(self, tenant: str, trace: bytes) -> str | None:
+        """What came of asking for a trace; None before it was looked into. An outcome is told once."""
+        rows = self._query("SELECT outcome FROM wanted WHERE tenant=? AND trace=?", (tenant, trace))
+        if not rows or rows[0][0] is None:
+            return None
+        with self._lock, self._transaction():
+            self._db.execute("DELETE FROM wanted WHERE tenant=? AND trace=?", (tenant, trace))
+        return str(rows[0][0])
+
+    def forget_dropped(self) -> None:
+        """Forget the packed dropped traces: another place holds them now."""
+        with self._lock, self._transaction():
+            self._db.execute("DELETE FROM dropped")
 
     def forget(self, decided_before_ns: int) -> None:
         """Forget decisions whose window has passed."""
@@ -219,6 +257,31 @@ class State:
         with self._lock, self._transaction():
             self._db.execute("UPDATE outbox SET parked = ? WHERE exporter = ? AND item = ?", (reason, exporter, item))
 
+    def parked(self) -> list[Parked]:
+        """Every row that was set aside, the oldest first."""
+        rows = self._query(
+            "SELECT o.item, o.exporter, i.signal, i.body, o.parked FROM outbox o JOIN item i ON i.id = o.item "
+            "WHERE o.parked IS NOT NULL ORDER BY o.item"
+        )
+        decode = msgspec.msgpack.decode
+        return [
+            Parked(id_, exporter, signal, decode(body, type=Item), why) for id_, exporter, signal, body, why in rows
+        ]
+
+    def unpark(self, items: Iterable[int] | None, exporter: str | None) -> int:
+        """Let rows that were set aside be sent again (None: all, of all exporters); how many there were."""
+        where, values = _chosen(items, exporter)
+        with self._lock, self._transaction():
+            return self._db.execute(f"UPDATE outbox SET parked = NULL WHERE {where}", values).rowcount
+
+    def give_up(self, items: Iterable[int] | None, exporter: str | None) -> int:
+        """Delete rows that were set aside (None: all, of all exporters); how many there were."""
+        where, values = _chosen(items, exporter)
+        with self._lock, self._transaction():
+            gone = self._db.execute(f"DELETE FROM outbox WHERE {where}", values).rowcount
+            self._db.execute("DELETE FROM item WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE item = item.id)")
+        return gone
+
     def backlog(self) -> dict[str, tuple[int, int]]:
         """For each exporter that owes anything: rows waiting, rows parked."""
         rows = self._query(
@@ -241,6 +304,17 @@ class State:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+def _chosen(items: Iterable[int] | None, exporter: str | None) -> tuple[str, list[int | str]]:
+    """The condition for rows that were set aside, and its values."""
+    where, values = "parked IS NOT NULL", list[int | str]()
+    if items is not None:
+        values += list(items)
+        where += f" AND item IN ({','.join('?' * len(values))})"
+    if exporter is not None:
+        where, values = where + " AND exporter = ?", [*values, exporter]
+    return where, values
 
 
 class _Transaction:
