@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from eigenspan.calibration import CalibrationStore, Snapshot, StatusSample, instants
 from eigenspan.calibration.importers.detect import import_bytes
@@ -25,6 +26,7 @@ from eigenspan.calibration.pullers.opening import plans
 from eigenspan.calibration.pullers.poller import FIRST_RETRY_S, Plan, Poller
 from eigenspan.calibration.pullers.source import Busy, Document, Unreachable
 from eigenspan.calibration.pullers.web import AzureSource, IqmSource
+from eigenspan.cli.calibration import calibration
 from eigenspan.collector.settings import PollSettings
 from tests.calibration.test_calibration_providers import IONQ, iqm_station
 
@@ -406,3 +408,20 @@ def test_every_provider_of_the_settings_can_be_planned() -> None:
     assert [plan.provider for plan in made] == providers
     for plan in made[3:]:
         assert plan.open().provider == plan.provider
+
+
+def test_a_service_is_asked_once_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IONQ_API_KEY", SECRET)
+    answers = {
+        "/backends/qpu.aria-1": {"backend": "qpu.aria-1", "status": "available"},
+        "/backends/qpu.aria-1/characterizations": {"characterizations": [IONQ]},
+    }
+    ask = ["pull", "ionq", "--data", str(tmp_path), "--backend", "qpu.aria-1", "--endpoint"]
+    with serving(answers) as (url, _):
+        done = CliRunner().invoke(calibration, [*ask, url])
+    assert done.exit_code == 0, done.output
+    assert "new             1" in done.output
+    monkeypatch.delenv("IONQ_API_KEY")
+    failed = CliRunner().invoke(calibration, [*ask, "https://127.0.0.1:1"])
+    assert failed.exit_code == 1
+    assert "ionq could not be asked" in failed.output

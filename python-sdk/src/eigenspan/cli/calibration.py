@@ -15,9 +15,12 @@ from eigenspan.calibration.attributes import backend_attributes
 from eigenspan.calibration.backends import qubit_label
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.calibration.importers.detect import Hints
+from eigenspan.calibration.pullers.opening import plans
+from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import QUARANTINE_BYTES
 from eigenspan.cli import calibration_drift
 from eigenspan.cli.calibration_store import as_json_option, data_option, instant, open_existing, open_store
+from eigenspan.collector.settings import PollSettings
 
 
 @click.group()
@@ -68,6 +71,28 @@ def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | N
     if failed:
         click.echo(f"{failed} of {len(files)} refused", err=True)
         raise SystemExit(1)
+
+
+@calibration.command("pull")
+@click.argument("provider", type=click.Choice(["ibm", "google", "braket", "ionq", "iqm", "azure"]))
+@click.option("--backend", "backends", multiple=True, help="Which to ask for; may be repeated. None: all there are.")
+@click.option("--endpoint", default="", help="The service's URL, for iqm and azure.")
+@click.option(
+    "--history-days", type=float, default=0.0, help="Days of the past to fetch, where the provider keeps them."
+)
+@data_option
+def pull(*, provider: str, backends: tuple[str, ...], endpoint: str, history_days: float, data: Path) -> None:
+    """Ask PROVIDER's live service once, as the collector does hourly. Credentials are its SDK's usual ones."""
+    wanted = {"provider": provider, "backends": list(backends), "endpoint": endpoint, "history_days": history_days}
+    settings = msgspec.convert(wanted, PollSettings)
+    with open_store(data) as store:
+        poller = Poller(store, plans([settings]))
+        while (wait_s := poller.step()) <= 1.0:
+            time.sleep(wait_s)
+    for (_, outcome), n in sorted(poller.counts.items()):
+        click.echo(f"{outcome:<10} {n:>6}")
+    if not poller.counts[provider, "polled"] + poller.counts[provider, "status"]:
+        raise click.ClickException(f"{provider} could not be asked")
 
 
 @calibration.command("list")

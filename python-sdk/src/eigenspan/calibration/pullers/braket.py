@@ -14,7 +14,10 @@ from eigenspan.calibration.pullers.source import Document
 
 
 class BraketSource:
-    """`session` is a braket.aws.AwsSession; None opens one in the configured region. Backends are device ARNs."""
+    """`session` is a braket.aws.AwsSession; None opens one in the configured region. Backends are device ARNs.
+
+    A device is asked for in the region that its ARN names.
+    """
 
     provider = "braket"
 
@@ -24,20 +27,34 @@ class BraketSource:
 
             session = AwsSession()
         self._session = session
+        self._sessions = {session.region: session}
 
     def backends(self) -> list[str]:
-        """The QPUs of the session's region that are not retired."""
-        return [str(device["deviceArn"]) for device in self._session.search_devices(types=["QPU"])]
+        """The QPUs of all regions that are not retired."""
+        from braket.aws import AwsDevice
+
+        listed = [self._in(region).search_devices(types=["QPU"]) for region in AwsDevice.REGIONS]
+        return sorted({str(device["deviceArn"]) for devices in listed for device in devices})
+
+    def _in(self, region: str) -> Any:
+        if region not in self._sessions:
+            self._sessions[region] = self._session.copy_session(region=region)
+        return self._sessions[region]
+
+    def _answer(self, arn: str) -> dict[str, Any]:
+        region = arn.split(":")[3] or self._session.region
+        answer: dict[str, Any] = self._in(region).get_device(arn=arn)
+        return answer
 
     def document(self, backend: str) -> Document | None:
         """The answer of GetDevice."""
-        answer = self._session.get_device(arn=backend)
+        answer = self._answer(backend)
         kept = {key: answer[key] for key in ("deviceArn", "deviceName", "deviceStatus", "deviceCapabilities")}
         return Document(msgspec.json.encode(kept))
 
     def status(self, backend: str, now_ns: int) -> list[StatusSample]:
         """Status, queue and window from the same answer."""
-        answer = self._session.get_device(arn=backend)
+        answer = self._answer(backend)
         windows = json.loads(answer["deviceCapabilities"]).get("service", {}).get("executionWindows") or ()
         return [status.from_braket(answer, now_ns, windows)]
 
