@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
@@ -52,6 +53,8 @@ def serving(answers: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -216,6 +219,34 @@ def test_braket_by_boto3_and_a_local_service(store: CalibrationStore, shared_dat
     assert sample is not None
     assert (sample.status, sample.queue_length, sample.lower_bound) == ("busy", 4000, True)
     assert sample.window_start_ns is not None
+
+
+def test_brakets_devices_are_found_in_all_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = pytest.importorskip("braket.aws")
+    arn = "arn:aws:braket:us-west-1::device/qpu/rigetti/Ankaa-3"
+    entry = {
+        "deviceArn": arn,
+        "deviceName": "Ankaa-3",
+        "providerName": "Rigetti",
+        "deviceType": "QPU",
+        "deviceStatus": "ONLINE",
+    }
+    answers = {
+        "/devices": {"devices": [entry]},
+        f"/device/{quote(arn, safe='')}": {**entry, "deviceCapabilities": "{}"},
+    }
+    with serving(answers) as (url, seen):
+        for name, value in {
+            "AWS_ENDPOINT_URL_BRAKET": url, "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "eu-north-1", "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        source = BraketSource()
+        assert source.backends() == [arn]
+        (sample,) = source.status(arn, 5)
+    assert (sample.provider, sample.backend, sample.status) == ("rigetti", "Ankaa-3", "online")
+    regions = {authorization.split("/")[2] for _, authorization in seen}
+    assert regions == set(aws.AwsDevice.REGIONS)
 
 
 def test_ionq(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
