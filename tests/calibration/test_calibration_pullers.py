@@ -147,14 +147,14 @@ def test_ibms_past_is_walked_through_the_real_backend_class(
         last = instants.to_ns(_date(documents[-1])) + NS
         clock = [last]
         plan = Plan("ibm", lambda: IbmSource(service), history_s=1e9, status_interval_s=1e9)
-        poller = Poller(store, [plan], lambda: clock[0])
+        poller = Poller(store, [plan], lambda: clock[0], lambda: clock[0])
         for _ in range(6):
             clock[0] += int(poller.step() * NS) if clock[0] > last else 1
     timeline = store.index().timeline("ibm", "valencia")
     assert [s.valid_from_ns for s in timeline] == sorted({instants.to_ns(_date(d)) for d in documents})
     assert store.index().polled_ns("ibm", "ibmq_valencia") is not None
     asked = len(service.asked)
-    again = Poller(store, [plan], lambda: clock[0])
+    again = Poller(store, [plan], lambda: clock[0], lambda: clock[0])
     for _ in range(3):
         again.step()
     assert len(service.asked) <= asked + 3  # the past is walked once
@@ -180,7 +180,7 @@ def test_google_by_the_virtual_engine(store: CalibrationStore, google: dict[str,
     assert snapshot.snapshot.provider_calibration_id == str(calibration.timestamp // 1000)
     assert snapshot.gates == shipped.gates
     assert source.status("rainbow", 7) == [StatusSample("google", "rainbow", 7, "online")]
-    poller = Poller(store, [Plan("google", lambda: source, history_s=1e12)], lambda: NOW)
+    poller = Poller(store, [Plan("google", lambda: source, history_s=1e12)], lambda: NOW, lambda: NOW)
     for _ in range(4):
         poller.step()
     assert store.index().match("google", "rainbow", NOW).kind == "as_of"
@@ -208,7 +208,7 @@ def test_braket_by_boto3_and_a_local_service(store: CalibrationStore, shared_dat
         session = boto3.Session(**keys)
         client = session.client("braket", endpoint_url=url, **keys)
         source = BraketSource(AwsSession(boto_session=session, braket_client=client))
-        poller = Poller(store, [Plan("braket", lambda: source, [arn])], lambda: NOW)
+        poller = Poller(store, [Plan("braket", lambda: source, [arn])], lambda: NOW, lambda: NOW)
         poller.step()
         poller.step()
     assert seen
@@ -273,7 +273,9 @@ def test_ionq(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
         "/backends/qpu.aria-1/characterizations": characterizations,
     }
     with serving(answers) as (url, seen):
-        poller = Poller(store, plans([PollSettings(provider="ionq", endpoint=url, history_days=30)]), lambda: NOW)
+        poller = Poller(
+            store, plans([PollSettings(provider="ionq", endpoint=url, history_days=30)]), lambda: NOW, lambda: NOW
+        )
         for _ in range(8):
             poller.step()
             poller._jobs = [j for j in poller._jobs if j.due_ns <= NOW + NS] and [
@@ -368,7 +370,7 @@ def test_outages_are_waited_out_and_said_once(store: CalibrationStore, caplog: p
 
     source = Scripted(SdkError(SECRET), SdkError(SECRET), Busy("ionq", 500.0), IONQ, IONQ)
     clock = [NOW]
-    poller = Poller(store, [Plan("ionq", lambda: source, status_interval_s=1e6)], lambda: clock[0])
+    poller = Poller(store, [Plan("ionq", lambda: source, status_interval_s=1e6)], lambda: clock[0], lambda: clock[0])
     waits = []
     with caplog.at_level(logging.INFO):
         poller.step()
@@ -393,7 +395,7 @@ def test_outages_are_waited_out_and_said_once(store: CalibrationStore, caplog: p
 
 def test_what_cannot_be_read_is_quarantined_and_proves_nothing(store: CalibrationStore) -> None:
     source = Scripted(IONQ | {"timing": {"t1": 1e10}, "date": "2026-06-01T00:00:00Z"})
-    poller = Poller(store, [Plan("ionq", lambda: source)], lambda: NOW)
+    poller = Poller(store, [Plan("ionq", lambda: source)], lambda: NOW, lambda: NOW)
     poller.step()
     poller.step()
     (refused,) = store.quarantined()
@@ -411,7 +413,7 @@ def test_a_source_that_cannot_be_opened_is_tried_again(store: CalibrationStore) 
         raise ImportError("no such SDK")
 
     clock = [NOW]
-    poller = Poller(store, [Plan("ibm", broken)], lambda: clock[0])
+    poller = Poller(store, [Plan("ibm", broken)], lambda: clock[0], lambda: clock[0])
     for _ in range(3):
         clock[0] += int(poller.step() * NS)
     assert len(tries) == 3

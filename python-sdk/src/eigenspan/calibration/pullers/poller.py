@@ -53,15 +53,19 @@ class _Job:
 
 
 class Poller:
-    """`step` does what is due and says how long nothing is; `start` and `stop` run it on a thread of its own."""
+    """`step` does what is due and says how long nothing is; `start` and `stop` run it on a thread of its own.
+
+    `now_ns` dates what is asked; `ticks_ns` says what is due, and never jumps.
+    """
 
     def __init__(
         self,
         store: CalibrationStore,
         plans: list[Plan],
         now_ns: Callable[[], int] = time.time_ns,
+        ticks_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._store, self._now_ns = store, now_ns
+        self._store, self._now_ns, self._ticks_ns = store, now_ns, ticks_ns
         self._jobs = [_Job(plan, self._opening(plan)) for plan in plans]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="eigenspan-calibration", daemon=True)
@@ -88,15 +92,15 @@ class Poller:
         for job in list(self._jobs):
             if self._stopping.is_set():
                 break
-            if job.due_ns <= self._now_ns():
+            if job.due_ns <= self._ticks_ns():
                 self._ask(job)
-        soonest = min((job.due_ns for job in self._jobs), default=self._now_ns() + int(_IDLE_S * NS))
-        return max(0.0, (soonest - self._now_ns()) / NS)
+        now_ns = self._ticks_ns()
+        soonest = min((job.due_ns for job in self._jobs), default=now_ns + int(_IDLE_S * NS))
+        return max(0.0, (soonest - now_ns) / NS)
 
     def _ask(self, job: _Job) -> None:
-        now_ns = self._now_ns()
         try:
-            wait_s = job.run(now_ns)
+            wait_s = job.run(self._now_ns())
         except Exception as error:  # noqa: BLE001 (an SDK may raise anything)
             job.failures += 1
             wait_s = min(FIRST_RETRY_S * 2 ** min(job.failures - 1, 20), max(job.plan.interval_s, FIRST_RETRY_S))
@@ -110,7 +114,7 @@ class Poller:
             if job.failures:
                 _logger.info("%s answers again", job.plan.provider)
             job.failures = 0
-        job.due_ns = self._now_ns() + int(wait_s * NS)
+        job.due_ns = self._ticks_ns() + int(wait_s * NS)
 
     def _opening(self, plan: Plan) -> Callable[[int], float]:
         """Open the source, list its backends, and ask for each from then on. New ones turn up at the next interval."""
