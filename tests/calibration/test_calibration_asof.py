@@ -184,7 +184,10 @@ def test_a_job_across_a_recalibration(start: int, end: int) -> None:
 
 
 def test_a_reseller_says_nothing_about_whose_machine_it_is() -> None:
-    built = index(summary("a", 100))
+    sample = StatusSample("ibm", "ibm_x", 90, "busy")
+    built = AsOfIndex([Observed("ibm_x", summary("a", 100))], [sample])
+    assert built.status("azure", "x", 100) == sample
+    assert built.status("google", "x", 100) is None
     assert built.match("aws_braket", "ibm_x", 100).snapshot is not None
     assert built.match("google", "ibm_x", 100).snapshot is None
 

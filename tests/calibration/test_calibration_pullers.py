@@ -273,15 +273,11 @@ def test_ionq(store: CalibrationStore, monkeypatch: pytest.MonkeyPatch) -> None:
         "/backends/qpu.aria-1/characterizations": characterizations,
     }
     with serving(answers) as (url, seen):
-        poller = Poller(
-            store, plans([PollSettings(provider="ionq", endpoint=url, history_days=30)]), lambda: NOW, lambda: NOW
-        )
-        for _ in range(8):
-            poller.step()
-            poller._jobs = [j for j in poller._jobs if j.due_ns <= NOW + NS] and [
-                setattr(j, "due_ns", NOW) or j
-                for j in poller._jobs  # type: ignore[func-returns-value]
-            ]
+        clock = [NOW]
+        settings = [PollSettings(provider="ionq", endpoint=url, history_days=30)]
+        poller = Poller(store, plans(settings), lambda: NOW, lambda: clock[0])
+        for _ in range(5):
+            clock[0] += int(min(poller.step(), 1.0) * NS)
     assert {authorization for _, authorization in seen} == {f"apiKey {SECRET}"}
     assert len(store.index().timeline("ionq", "Aria-1")) == 14
     assert store.index().match("ionq", "aria-1", NOW, "c-13").kind == "id"
