@@ -196,21 +196,23 @@ def test_events_of_a_new_snapshot(store: CalibrationStore, ibm: dict[str, Snapsh
     assert store.events(since_ns=instants.parse("2026-01-01T00:00:01Z")) == []
 
 
-def test_gauges_of_backends_that_are_polled(store: CalibrationStore, ibm: dict[str, Snapshot]) -> None:
+def test_gauges_of_backends_that_are_polled(store: CalibrationStore, history: dict[str, Snapshot]) -> None:
     now = instants.parse("2026-01-01T00:00:00Z")
-    for name in ("props_lima.json", "props_torino.json"):
-        store.put(ibm[name])
-    store.put_poll("ibm", "ibm_torino", now)
-    store.put_status(StatusSample("ibm", "ibm_torino", now - 10**9, "busy", 7, rate_limit_remaining=3))
-    store.put_status(StatusSample("ibm", "ibmq_lima", now - 2 * 86_400 * 10**9, "idle", 0))
+    fez = [history[name] for name in FEZ]
+    for snapshot in (*fez, *(s for name, s in history.items() if name.startswith("hanoi"))):
+        store.put(snapshot)
+    store.put_poll("ibm", "ibm_fez", now)
+    store.put_status(StatusSample("ibm", "ibm_fez", now - 10**9, "busy", 7, rate_limit_remaining=3))
+    store.put_status(StatusSample("ionq", "aria-1", now - 2 * 86_400 * 10**9, "idle", rate_limit_remaining=1))
     rows = {gauge.name: gauge.rows for gauge in gauges(store.index(), now)}
-    torino = {"provider": "ibm", "device": "ibm_torino"}
-    summary = summarise(ibm["props_torino.json"])
-    assert rows["quantum_device_calibration_age_hours"] == [(torino, (now - summary.valid_from_ns) / 3.6e12)]
-    assert rows["quantum_device_status"] == [(torino, 1.0)]
-    assert rows["quantum_device_queue_length"] == [(torino, 7.0)]
     assert rows["provider_rate_limit_remaining"] == [({"provider": "ibm"}, 3)]
-    assert (torino | {"error_type": "gate_error"}, summary.two_qubit_error_median) in rows["quantum_device_error_rate"]
+    own = {"quantum_provider_name": "ibm", "quantum_backend_name": "ibm_fez"}
+    found = {
+        labels.pop("quantum_backend_calibration_quantity"): (labels, value)
+        for labels, value in rows["quantum_backend_calibration_drift"]
+    }
+    expected = {change.metric: (own, change.change) for change in drift(*fez).changes}
+    assert found == {metric: (own, pytest.approx(value)) for metric, (_, value) in expected.items()}
 
 
 @pytest.fixture

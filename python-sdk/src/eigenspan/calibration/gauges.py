@@ -1,4 +1,4 @@
-"""Backends as gauges for a Prometheus endpoint, under the names that dashboards in the field query. Pure."""
+"""Drift and rate limits as gauges for a Prometheus endpoint. Pure: an index and an instant in, rows out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from eigenspan.calibration.instants import NS
 
 Rows = list[tuple[dict[str, str], float]]
 STATUS_HOLDS_S: Final = 86_400.0  # a status older than this says nothing of now
-_HOUR_S: Final = 3600.0
-_ONLINE: Final = frozenset({"idle", "busy", "online"})
+_MEDIANS: Final = {
+    "t1": "t1_median_s",
+    "t2": "t2_median_s",
+    "readout_error": "readout_error_median",
+    "single_qubit_error": "single_qubit_error_median",
+    "two_qubit_error": "two_qubit_error_median",
+}
 
 
 class Gauge(NamedTuple):
@@ -22,39 +27,26 @@ class Gauge(NamedTuple):
 
 
 def gauges(index: AsOfIndex, now_ns: int) -> list[Gauge]:
-    """Age and error rates of every backend that is polled; status, queue and rate limit of those that tell, at `now_ns`."""
-    age: Rows = []
-    errors: Rows = []
-    status: Rows = []
-    queue: Rows = []
-    left: dict[str, float] = {}
+    """How the medians of polled backends changed with their newest snapshot, and what providers still take, at `now_ns`."""
+    drift: Rows = []
     for series in index.backends:
         if series.simulated or index.polled_ns(series.provider, series.name) is None:
             continue
-        newest = index.timeline(series.provider, series.name)[-1]
-        labels = {"provider": series.provider, "device": newest.backend}
-        age.append((labels, (now_ns - newest.valid_from_ns) / NS / _HOUR_S))
-        for kind, value in (
-            ("readout_error", newest.readout_error_median),
-            ("gate_error", newest.two_qubit_error_median),
-        ):
-            if value is not None:
-                errors.append((labels | {"error_type": kind}, value))
-    for sample in index.newest_statuses():
-        if now_ns - sample.observed_at_ns > STATUS_HOLDS_S * NS:
+        timeline = index.timeline(series.provider, series.name)
+        if len(timeline) < 2:
             continue
-        labels = {"provider": sample.provider, "device": sample.backend}
-        if sample.status is not None:
-            status.append((labels, float(sample.status in _ONLINE)))
-        if sample.queue_length is not None:
-            queue.append((labels, float(sample.queue_length)))
-        if sample.rate_limit_remaining is not None:
+        before, after = timeline[-2:]
+        own = {"quantum_provider_name": series.provider, "quantum_backend_name": after.backend}
+        for quantity, field in _MEDIANS.items():
+            then, now = getattr(before, field), getattr(after, field)
+            if then and now is not None:
+                drift.append((own | {"quantum_backend_calibration_quantity": quantity}, (now - then) / then))
+    left: dict[str, float] = {}
+    for sample in index.newest_statuses():
+        if sample.rate_limit_remaining is not None and now_ns - sample.observed_at_ns <= STATUS_HOLDS_S * NS:
             left[sample.provider] = min(sample.rate_limit_remaining, left.get(sample.provider, float("inf")))
     return [
-        Gauge("quantum_device_calibration_age_hours", "Hours since the calibration in force was made.", age),
-        Gauge("quantum_device_error_rate", "Median errors by the calibration in force.", errors),
-        Gauge("quantum_device_status", "Whether the device takes jobs: 1 or 0.", status),
-        Gauge("quantum_device_queue_length", "Jobs that wait for the device, at least.", queue),
+        Gauge("quantum_backend_calibration_drift", "Relative change of a median with the newest calibration.", drift),
         Gauge("provider_rate_limit_remaining", "How many more requests the provider takes.",
               [({"provider": provider}, value) for provider, value in sorted(left.items())]),
     ]  # fmt: skip

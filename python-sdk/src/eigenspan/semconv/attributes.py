@@ -108,6 +108,9 @@ QUANTUM_BACKEND_CALIBRATION_OPERATIONAL_PAIRS: Final = "quantum.backend.calibrat
 QUANTUM_BACKEND_CALIBRATION_OPERATIONAL_QUBITS: Final = "quantum.backend.calibration.operational_qubits"
 """The number of operational qubits."""
 
+QUANTUM_BACKEND_CALIBRATION_QUANTITY: Final = "quantum.backend.calibration.quantity"
+"""Which of the calibration's figures a number is about."""
+
 QUANTUM_BACKEND_CALIBRATION_READOUT_ERROR_MEDIAN: Final = "quantum.backend.calibration.readout_error.median"
 """The median readout error over the operational qubits."""
 
@@ -652,6 +655,25 @@ class QuantumBackendCalibrationMatch(StrEnum):
 
     NONE = "none"
     """No snapshot was in force."""
+
+
+class QuantumBackendCalibrationQuantity(StrEnum):
+    """Known values of `quantum.backend.calibration.quantity`. The list is open."""
+
+    T1 = "t1"
+    """The median T1."""
+
+    T2 = "t2"
+    """The median T2."""
+
+    READOUT_ERROR = "readout_error"
+    """The median readout error."""
+
+    SINGLE_QUBIT_ERROR = "single_qubit_error"
+    """The median error of the single-qubit gate."""
+
+    TWO_QUBIT_ERROR = "two_qubit_error"
+    """The median error of the two-qubit gate."""
 
 
 class QuantumBackendCalibrationStatistic(StrEnum):

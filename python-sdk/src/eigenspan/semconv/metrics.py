@@ -216,6 +216,19 @@ QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE: Final = Metric(
 )
 """The time since the calibration in force was made."""
 
+QUANTUM_BACKEND_CALIBRATION_DRIFT: Final = Metric(
+    name="quantum.backend.calibration.drift",
+    instrument="gauge",
+    unit="1",
+    brief="The relative change of a calibration's figure from the snapshot before to the one in force.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.backend.calibration.quantity",
+    ),
+)
+"""The relative change of a calibration's figure from the snapshot before to the one in force."""
+
 QUANTUM_BACKEND_ERROR_RATE: Final = Metric(
     name="quantum.backend.error_rate",
     instrument="gauge",
@@ -600,6 +613,7 @@ METRICS: Final[dict[str, Metric]] = {
     "quantum.backend.availability": QUANTUM_BACKEND_AVAILABILITY,
     "quantum.backend.backlog": QUANTUM_BACKEND_BACKLOG,
     "quantum.backend.calibration.current_age": QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE,
+    "quantum.backend.calibration.drift": QUANTUM_BACKEND_CALIBRATION_DRIFT,
     "quantum.backend.error_rate": QUANTUM_BACKEND_ERROR_RATE,
     "quantum.backend.noise": QUANTUM_BACKEND_NOISE,
     "quantum.backend.queue.jobs": QUANTUM_BACKEND_QUEUE_JOBS,

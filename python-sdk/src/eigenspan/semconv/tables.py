@@ -34,6 +34,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "quantum.backend.calibration.oldest_value_age": ("quantum.backend.calibration.oldest_value_age",),
     "quantum.backend.calibration.operational_pairs": ("quantum.backend.calibration.operational_pairs",),
     "quantum.backend.calibration.operational_qubits": ("quantum.backend.calibration.operational_qubits",),
+    "quantum.backend.calibration.quantity": ("quantum.backend.calibration.quantity",),
     "quantum.backend.calibration.readout_error.median": ("quantum.backend.calibration.readout_error.median",),
     "quantum.backend.calibration.single_qubit_error.median": (
         "quantum.backend.calibration.single_qubit_error.median",
@@ -267,6 +268,7 @@ TYPES: Final[dict[str, str]] = {
     "quantum.backend.calibration.oldest_value_age": "double",
     "quantum.backend.calibration.operational_pairs": "int",
     "quantum.backend.calibration.operational_qubits": "int",
+    "quantum.backend.calibration.quantity": "string",
     "quantum.backend.calibration.readout_error.median": "double",
     "quantum.backend.calibration.single_qubit_error.median": "double",
     "quantum.backend.calibration.statistic": "string",
