@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.jobs import Phase, phase_of
 from eigenspan.collector.traces import Due, Late, Traces
 from eigenspan.collector.watch import SPAN_ONLY
 from tests.collector.building import SECOND, WATCH, decision, spans
 
 TEXTS = [w.column for w in WATCH if w.type in ("string", "boolean") and w.column not in SPAN_ONLY]
 NUMBERS = [w.column for w in WATCH if w.type in ("int", "double") and w.column not in SPAN_ONLY]
+
+
+def failed(row: dict[str, Any]) -> bool:
+    return row["status"] == 2 or row.get("success") is False or row.get("job_status") == "FAILED"
 
 
 def everything(due: Due) -> np.ndarray:
@@ -28,6 +33,8 @@ class Open:
     rooted: bool = False
     due_ns: int = 0
     seen_ns: int = 0
+    opened_ns: int = 0
+    failed: bool = False  # a job that it submitted failed
 
     def first(self, column: str) -> Any:
         return next((r[column] for r in self.rows if r.get(column) is not None), None)
@@ -37,7 +44,7 @@ class Open:
         roots = [r["name"] for r in self.rows if r["parent_id"] == 0]
         values = {
             "spans": len(self.rows),
-            "errors": sum(r["status"] == 2 for r in self.rows),
+            "errors": max(self.failed, sum(failed(r) for r in self.rows)),
             "duration_s": max(0, end - start) / 1e9,
             "start_ns": start,
             "root": roots[0] if roots else None,
@@ -70,9 +77,16 @@ class Open:
 class Both:
     """`Traces` and the dictionary side by side; every call compares them."""
 
-    def __init__(self, *, settle_s: float = 2.0, idle_s: float = 5.0, max_traces: int = 10**6) -> None:
+    def __init__(
+        self, *, settle_s: float = 2.0, idle_s: float = 5.0, job_ttl_s: float = 60.0, max_traces: int = 10**6
+    ) -> None:
         self.decided = Decided()
-        self.traces = Traces(WATCH, self.decided, settle_s=settle_s, idle_s=idle_s, max_traces=max_traces)
+        self.traces = Traces(
+            WATCH, self.decided, settle_s=settle_s, idle_s=idle_s, job_ttl_s=job_ttl_s, max_traces=max_traces
+        )
+        self.ttl_ns = int(job_ttl_s * SECOND)
+        self.waiting: dict[tuple[str, str, str], set[tuple[str, int, int]]] = {}
+        self.ended: dict[tuple[str, str, str], bool] = {}
         self.settle_ns, self.idle_ns, self.max_traces = int(settle_s * SECOND), int(idle_s * SECOND), max_traces
         self.open: dict[tuple[str, int, int], Open] = {}
         self.verdicts: dict[tuple[str, int, int], tuple[bool, int]] = {}  # kept, through
@@ -99,9 +113,39 @@ class Both:
                 trace.due_ns = log_ns + (self.settle_ns if has_root else self.idle_ns)
             trace.rooted |= has_root
             trace.seen_ns = max(trace.seen_ns, log_ns)
+            trace.opened_ns = trace.opened_ns or log_ns
             trace.rows += group
+        self._jobs(rows)
         self._compare_late(late, late_rows)
         self._compare()
+
+    def _jobs(self, rows: list[dict[str, Any]]) -> None:
+        freed = set()
+        for row in rows:
+            key, job = (row["tenant"], row["trace_hi"], row["trace_lo"]), (row["tenant"], "", row["job_id"])
+            phase = phase_of(None, row["job_status"], row["kind"], row["success"])
+            if row["job_id"] is None or phase is Phase.UNKNOWN:
+                continue
+            if phase in (Phase.ENDED, Phase.FAILED):
+                self.ended[job] = phase is Phase.FAILED
+                waited = self.waiting.pop(job, set())
+                freed |= {k for k in waited if not self.waits(k)}
+                for k in {*waited, key} & self.open.keys() if self.ended[job] else ():
+                    self.open[k].failed = True
+            elif key in self.open and job in self.ended:
+                self.open[key].failed |= self.ended[job]
+            elif key in self.open:
+                self.waiting.setdefault(job, set()).add(key)
+        for k in freed:
+            trace = self.open[k]
+            trace.due_ns = max(r["log_ns"] for r in rows) + (self.settle_ns if trace.rooted else self.idle_ns)
+
+    def waits(self, key: tuple[str, int, int]) -> bool:
+        return any(key in keys for keys in self.waiting.values())
+
+    def due_ns(self, key: tuple[str, int, int]) -> int:
+        trace = self.open[key]
+        return max(trace.due_ns, trace.opened_ns + self.ttl_ns) if self.waits(key) else trace.due_ns
 
     def _compare_late(self, late: Late | None, expected: list[tuple[int, int]]) -> None:
         found = [] if late is None else late.spans.select("position", "offset").rows()
@@ -124,11 +168,11 @@ class Both:
         early = set() if due is None else {k for k, e in zip(keys, due.traces["early"], strict=True) if e}
         on_time = set(keys) - early
         assert len(set(keys)) == len(keys)
-        assert on_time >= {k for k, t in self.open.items() if (t.due_ns // SECOND + 1) * SECOND <= log_ns}
-        assert on_time <= {k for k, t in self.open.items() if t.due_ns <= log_ns}
-        rest = sorted(t.seen_ns for k, t in self.open.items() if k not in on_time)
+        assert on_time >= {k for k in self.open if (self.due_ns(k) // SECOND + 1) * SECOND <= log_ns}
+        assert on_time <= {k for k in self.open if self.due_ns(k) <= log_ns}
+        rest = sorted((self.waits(k), t.seen_ns) for k, t in self.open.items() if k not in on_time)
         excess = max(0, len(rest) - self.max_traces)
-        assert sorted(self.open[k].seen_ns for k in early) == rest[:excess]
+        assert sorted((self.waits(k), self.open[k].seen_ns) for k in early) == rest[:excess]
         if due is not None:
             self._compare_due(due, early)
             self._decide(due, keep, log_ns)
@@ -148,7 +192,8 @@ class Both:
             quantum.setdefault(row["trace"], []).append((row["position"], row["offset"], row["backend"], row["job_id"]))
         for i, (key, row) in enumerate(zip(due.keys, due.traces.iter_rows(named=True), strict=True)):
             trace = self.open[key]
-            expected = trace.summary() | {"complete": trace.rooted and key not in early, "early": key in early}
+            complete = trace.rooted and key not in early and not self.waits(key)
+            expected = trace.summary() | {"complete": complete, "early": key in early}
             assert {name: row[name] for name in expected} == expected
             assert per_trace[i] == trace.spans()
             assert quantum.get(i, []) == [
@@ -168,5 +213,6 @@ class Both:
             else:
                 dropped.append(key)
             del self.open[key]
+            self.waiting = {job: keys - {key} for job, keys in self.waiting.items() if keys - {key}}
         self.decided.drop(dropped, through, log_ns)
         self.traces.close(due)

@@ -273,7 +273,7 @@ def test_replayed_records_give_the_same_columns(tmp_path):
         c.start()
         answers.wait(4)
         (live,) = c.drain()
-        replayed = columns([Logged(r.position, r.payload, r.log_ns, r.digest) for r in log.replay(0)], ENGINE, WATCH)
+        replayed = columns([Logged.of(r) for r in log.replay(0)], ENGINE, WATCH)
         assert replayed.spans.equals(live.spans)
         assert (replayed.others, replayed.through, replayed.log_ns) == (live.others, live.through, live.log_ns)
 

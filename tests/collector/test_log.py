@@ -308,6 +308,11 @@ class Forgetting(Files):
         super().remove(path)
         self.names.pop(path, None)
 
+    def rename(self, old, new):
+        self._step()
+        super().rename(old, new)
+        self.names[new] = self.names.pop(old)
+
     def crash(self, kept: str) -> None:
         """Make the directory what a machine finds after the power came back."""
         for path in self.directory.iterdir():
@@ -353,6 +358,66 @@ def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, k
         log.close()
         at += 1
     assert at > 30
+
+
+LIVE = {2: (6, 40), 5: (), 7: (0,)}
+
+
+@pytest.mark.parametrize("kept", ["nothing", "half", "all"])
+def test_power_lost_while_live_records_are_carried_over_loses_none(tmp_path, kept):
+    at, finished = 1, False
+    while not finished:
+        directory = tmp_path / str(at)
+        directory.mkdir()
+        files = Forgetting(directory, at + 1)
+        acknowledged: dict[int, bytes] = {}
+        log, carried = None, 0
+        try:
+            log = Log(directory, segment_bytes=250, files=files)
+            for i in range(12):
+                body = f"{i}".encode() * 40
+                acknowledged.update(zip(append(log, body), [body], strict=True))
+                if i in (7, 10):
+                    carried = i
+                    assert log.compact(lambda before: {p: o for p, o in LIVE.items() if p < before}) > 0
+            finished = True
+        except _Crash:
+            pass
+        if log is not None:
+            log.close()
+        files.crash(kept)
+        log = Log(directory, segment_bytes=250)
+        found = held(log)
+        wanted = {p: body for p, body in acknowledged.items() if p in LIVE or p > carried + 1}
+        assert wanted.items() <= found.items()
+        assert {p: log.read(p) for p in found} == found
+        assert [r.position for r in log.replay(0)] == sorted(found)
+        only = {r.position: r.only for r in log.replay(0) if r.position < log.whole_from}
+        assert only.items() <= LIVE.items()
+        log.close()
+        at += 1
+    assert at > 60
+    assert log.whole_from > 7
+
+
+def test_what_was_carried_over_is_carried_again_and_mostly_live_segments_are_left(tmp_path):
+    log = Log(tmp_path / "log", segment_bytes=700)
+    for i in range(30):
+        append(log, bytes([i]) * 300)
+    assert log.compact(lambda before: dict.fromkeys(range(1, before), ())) == 0
+    size = log.size_bytes
+    won = log.compact(lambda before: {3: (1, 2)})
+    assert (won > 0, log.size_bytes) == (True, size - won)
+    assert log.compact(lambda before: {3: (1, 2)}) == 0
+    for i in range(30, 60):
+        append(log, bytes([i]) * 300)
+    assert log.compact(lambda before: {3: (2,), 31: ()}) > 0
+    log = reopened(log, tmp_path / "log")
+    assert [(r.position, r.only) for r in log.replay(0) if r.position < log.whole_from] == [(3, (2,)), (31, ())]
+    assert log.read(3) == bytes([2]) * 300
+    assert log.read_part(31, 5, 2) == bytes([30]) * 2
+    assert len(list((tmp_path / "log").glob("*-*.seg"))) == 1
+    log.close()
 
 
 BODIES = st.lists(st.binary(max_size=120), min_size=1, max_size=4)

@@ -15,7 +15,7 @@ from eigenspan.calibration.summary import Summary
 from eigenspan.collector.commit import Admission, Committed, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
-from eigenspan.collector.decided import Decided, Dropped
+from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
@@ -78,7 +78,7 @@ class Way:
         self.traces = Traces(WATCH, self.decided, settle_s=1, idle_s=3)
         schema = trace_schema(WATCH)
         rules = Rules([compile_rule("errors", "errors > 0", 1, schema), compile_rule("rest", "", keep, schema)])
-        self.regret = Regret(path / "regret", self.log.first_position)
+        self.regret = Regret(path / "regret", self.log.whole_from)
         self.pipeline = Pipeline(
             receiver=self.door, log=self.log, state=self.state, traces=self.traces, decided=self.decided, rules=rules,
             regret=self.regret, reread=self.reread,
@@ -87,7 +87,7 @@ class Way:
             limits=Limits(**({"log_bytes": 1 << 30, "window_ns": 3600 * SECOND} | limits)),
         )  # fmt: skip
         records = self.log.replay(min(checkpoint.replay_from, self.regret.through + 1) if checkpoint else 0)
-        logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in records]
+        logged = [Logged.of(r) for r in records]
         self.pipeline.replay([columns([one], ENGINE, WATCH) for one in logged], checkpoint)
 
     def reread(self, tenant: str, positions) -> pl.DataFrame:
@@ -298,7 +298,7 @@ def test_the_log_is_trimmed_to_what_is_needed(tmp_path):
         w.sent()
         w.tick(200 * SECOND)
         assert w.log.first_position <= rows[4].item.first_position()
-        assert w.log.first_position > 1
+        assert w.log.whole_from > 1
         assert spans_in(assemble([rows[4].item], w.log.read, ENGINE))
         w.state.sent("far", [rows[4].id])
         w.tick(300 * SECOND)
@@ -463,7 +463,7 @@ def test_past_the_regret_window_a_late_error_is_kept_alone_and_marked(tmp_path):
             w.door.send(request({"trace": i + 1}), log_ns=SECOND)
         w.tick(4 * SECOND)
         w.tick(20 * SECOND)
-        assert w.log.first_position > 1
+        assert w.log.whole_from > 1
         w.door.send(request({"trace": 1, "span": 8, "parent": 1, "status": 2}), log_ns=21 * SECOND)
         w.tick(21 * SECOND)
         (alone,) = w.sent()
@@ -496,4 +496,40 @@ def test_the_regret_window_ends_with_its_bytes(tmp_path):
             w.tick((2 + 6 * i) * SECOND)
         w.tick(400 * SECOND)
         assert 400 < w.log.size_bytes <= 900
-        assert w.pipeline._recall(("", 0, 1), Dropped(100), w.reread("", []), "") == 0
+        assert w.pipeline._recall(("", 0, 1), w.reread("", []), "") == 0
+
+
+def test_a_job_of_three_days_keeps_its_trace_open_without_pinning_the_log_over_restarts(tmp_path):
+    submit = {"trace": 1, "span": 1, "kind": 4, "attributes": {"quantum.job.id": "j", "quantum.provider.name": "ibm"}}
+    ended = {
+        "quantum.job.id": "j",
+        "quantum.provider.name": "ibm",
+        "quantum.job.status": "COMPLETED",
+        "quantum.backend.name": "q",
+    }
+    sent, sizes, hour = [], [], 3600 * SECOND
+    for day in range(3):
+        with way(tmp_path, keep_ns=hour, keep_bytes=1 << 30, window_ns=2 * hour) as w:
+            if day == 0:
+                w.door.send(request(submit, {"trace": 500, "status": 2}), log_ns=SECOND)
+            for n in range(24):
+                at = (24 * day + n) * hour + 10 * SECOND
+                w.door.send(request({"trace": 1000 + 24 * day + n}), log_ns=at)
+                w.tick(at)
+                w.tick(at + 10 * SECOND)
+                sent += w.sent()
+                sizes.append(w.log.size_bytes)
+            assert len(w.traces) == 1
+    with way(tmp_path, keep_ns=hour, window_ns=2 * hour) as w:
+        assert w.log.first_position == 1
+        at = 73 * hour
+        w.door.send(request({"trace": 77, "span": 2, "attributes": ended}), log_ns=at)
+        w.tick(at)
+        w.tick(at + 10 * SECOND)
+        sent += w.sent()
+        assert len(w.traces) == 0
+    assert max(sizes[10:]) < 4000
+    assert len(sent) == 1 + 1 + 72 + 1
+    assert len({(s.trace_id, s.span_id) for s in sent}) == len(sent)
+    (long,) = (s for s in sent if s.trace_id[-1] == 1 and s.trace_id[-2] == 0)
+    assert attributes_of(long)["eigenspan.sampling.complete"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import polars as pl
 import pytest
 
 from eigenspan.collector.decided import Decided
@@ -26,8 +27,9 @@ def random_row(
         length=rng.choice([40, 41]), span_id=rng.randrange(1, 6), kind=rng.randrange(5),
         parent_id=rng.choice([0, 3, 3, 3]), status=rng.choice([0, 0, 1, 2]), name=f"n{rng.randrange(9)}",
         trace_state=rng.choice(["", "", "", f"ot=th:{rng.randrange(9)}"]), start_ns=start, end_ns=start + rng.randrange(-99, 10**11),
-        service=rng.choice([None, "a", "b"]), backend=rng.choice([None, None, "x", "y"]), job_id=rng.choice([None, "j"]),
-        shots=rng.choice([None, 1, 5, -2]), queue_s=rng.choice([None, 0.5, 7.25]), success=rng.choice([None, True]),
+        service=rng.choice([None, "a", "b"]), backend=rng.choice([None, None, "x", "y"]), job_id=rng.choice([None, "j", f"j{rng.randrange(30)}"]),
+        job_status=rng.choice([None, None, None, "queued", "done", "FAILED"]),
+        shots=rng.choice([None, 1, 5, -2]), queue_s=rng.choice([None, 0.5, 7.25]), success=rng.choice([None, None, True, False]),
     )  # fmt: skip
 
 
@@ -82,15 +84,19 @@ def test_what_was_open_is_open_again_after_a_replay(seed):
     assert both.open
     again = Both()
     again.decided, again.verdicts = both.decided, both.verdicts
-    again.traces = Traces(WATCH, both.decided, settle_s=2.0, idle_s=5.0)
+    again.traces = Traces(WATCH, both.decided, settle_s=2.0, idle_s=5.0, job_ttl_s=60.0)
+    again.traces.jobs.load(both.traces.jobs.ended().items())
+    again.ended = dict(both.ended)
     for rows in history[both.traces.replay_from() - 1 :]:
         again.add(rows)
     first, second = both.traces.all_open(), again.traces.all_open()
     assert set(first.keys) == set(second.keys) == set(both.open)
     order = [second.keys.index(key) for key in first.keys]
     assert second.traces[order].equals(first.traces)
-    assert both.due(log_ns + 9 * SECOND)
-    assert set(again.due(log_ns + 9 * SECOND)) == set(first.keys)
+    due = set(both.due(log_ns + 9 * SECOND))
+    assert due
+    assert set(again.due(log_ns + 9 * SECOND)) == due
+    assert set(both.open) == set(again.open)
 
 
 def test_a_root_starts_settle_and_later_spans_do_not_put_it_off():
@@ -202,3 +208,48 @@ def test_times_at_the_ends_of_their_range():
     )
     due = both.traces.due(3 * SECOND)
     assert sorted(due.traces["duration_s"].to_list()) == [0.0, (2**64 - 1) / 1e9]
+
+
+def submitted(**more: Any) -> dict[str, Any]:
+    return row(kind=4, provider="ibm", job_id="j", parent_id=0, backend="q") | more
+
+
+def test_a_trace_waits_for_its_job_and_holds_nothing_else_back():
+    both = Both(settle_s=1, idle_s=1, job_ttl_s=1000)
+    both.traces.add(spans(submitted(position=1, trace_lo=1), row(position=1, trace_lo=2, span_id=2, parent_id=0)))
+    due = both.traces.due(5 * SECOND)
+    assert [key[2] for key in due.keys] == [2]
+    both.traces.close(due)
+    assert both.traces.due(900 * SECOND) is None
+    both.traces.add(
+        spans(row(position=2, trace_lo=3, provider="IBM", job_id="j", job_status="DONE", log_ns=900 * SECOND))
+    )
+    assert both.traces.due(900 * SECOND) is None
+    due = both.traces.due(903 * SECOND)
+    assert sorted(key[2] for key in due.keys) == [1, 3]
+    assert due.traces.filter(pl.col("trace_lo") == 1)["complete"].item()
+
+
+def test_a_job_that_fails_elsewhere_makes_an_error_of_the_trace_that_submitted_it():
+    both = Both(settle_s=1, idle_s=1)
+    both.traces.add(spans(submitted(position=1, trace_lo=1)))
+    both.traces.add(spans(row(position=2, trace_lo=3, provider="ibm", job_id="j", job_status="FAILED", log_ns=SECOND)))
+    due = both.traces.due(9 * SECOND)
+    assert due.traces.sort("trace_lo")["errors"].to_list() == [1, 1]
+
+
+def test_a_job_that_never_ends_holds_its_trace_for_its_time_and_no_longer():
+    both = Both(settle_s=1, idle_s=1, job_ttl_s=3 * 86_400)
+    both.traces.add(spans(submitted(position=1, trace_lo=1, log_ns=SECOND)))
+    assert both.traces.due(3 * 86_400 * SECOND) is None
+    due = both.traces.due((3 * 86_400 + 3) * SECOND)
+    assert not due.traces["complete"].item()
+
+
+def test_a_giant_trace_is_decided_at_once_and_marked():
+    traces = Traces(WATCH, Decided(), settle_s=100, idle_s=100, max_spans=3)
+    traces.add(spans(*(row(position=1, span_id=i, log_ns=SECOND) for i in range(3))))
+    assert traces.due(3 * SECOND) is None
+    traces.add(spans(row(position=2, span_id=9, log_ns=3 * SECOND)))
+    due = traces.due(5 * SECOND)
+    assert due.traces.select("spans", "early", "complete").row(0) == (4, True, False)

@@ -19,6 +19,7 @@ import polars as pl
 
 from eigenspan.collector.errors import EigenspanError, ScanError, Unavailable
 from eigenspan.collector.redact import REQUESTS, redact
+from eigenspan.collector.segment import Record
 from eigenspan.collector.spans import Payload, Signal, Watch
 
 if TYPE_CHECKING:
@@ -54,12 +55,21 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A payload with the position, log time and digest under which the log holds it."""
+    """A payload with the position, log time and digest under which the log holds it.
+
+    `only`: the offsets of its spans that are undecided; None where any of them may be.
+    """
 
     position: int
     payload: Payload
     log_ns: int
     digest: bytes
+    only: tuple[int, ...] | None = None
+
+    @staticmethod
+    def of(record: Record) -> Logged:
+        """What the log holds, read again."""
+        return Logged(record.position, record.payload, record.log_ns, record.digest, record.only)
 
 
 def digest_of(payload: Payload) -> bytes:
@@ -99,12 +109,19 @@ def _placed(traces: Sequence[Logged], spans: pl.DataFrame) -> pl.DataFrame:
     position = np.array([entry.position for entry in traces], dtype=np.uint64)
     log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
     tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
-    return spans.hstack(
+    placed = spans.hstack(
         [
             pl.Series("position", position[payload], dtype=pl.UInt64),
             pl.Series("log_ns", log_ns[payload], dtype=pl.Int64),
             tenant.gather(spans["payload"]),
         ]
+    )
+    carried = {i: set(entry.only) for i, entry in enumerate(traces) if entry.only is not None}
+    if not carried:
+        return placed
+    where = placed.select("payload", "offset").iter_rows()
+    return placed.filter(
+        pl.Series([at not in carried or offset in carried[at] for at, offset in where], dtype=pl.Boolean)
     )
 
 

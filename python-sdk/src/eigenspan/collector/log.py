@@ -14,7 +14,7 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,9 @@ from eigenspan.collector.segment import (
 )
 from eigenspan.collector.spans import Payload
 
-_NAME = re.compile(r"([0-9]{20})\.seg")
+_NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20}))?\.seg")  # first position; last, of a file that stands for several
+Live = Mapping[int, Sequence[int]]
+"""Positions that something refers to → the offsets of their undecided spans."""
 _ANY = 1 << 64
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class _Segment:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     lengths: array[int] = field(default_factory=lambda: array("Q"))
     last_received_ns: int = 0
+    compact: bool = False  # it stands for older files, and holds of them what was live
 
 
 class Log:
@@ -62,10 +65,25 @@ class Log:
         self.found: deque[tuple[bytes, int]] = deque(maxlen=100_000)  # digest and log time of what was there at start
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files.sync_dir(directory.parent)
-        paths = sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name))
+        for draft in directory.glob("*.draft"):
+            self._files.remove(draft)  # a crash came before it stood for anything
+        paths = self._superseded(sorted(p for p in directory.iterdir() if _NAME.fullmatch(p.name)))
         for path in paths:
             self._recover(path, last=path == paths[-1])
         self._next = 1 + max((s.positions[-1] if s.positions else s.first - 1 for s in self._segments), default=0)
+
+    def _superseded(self, paths: list[Path]) -> list[Path]:
+        """`paths` without those for which another one stands: a crash came before they were removed."""
+        spans = [(int(m[1]), int(m[2])) for p in paths if (m := _NAME.fullmatch(p.name)) and m[2]]
+        kept = []
+        for path in paths:
+            match = _NAME.fullmatch(path.name)
+            first, last = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
+            if any(low <= first <= high and last < high for low, high in spans):
+                self._files.remove(path)
+            else:
+                kept.append(path)
+        return kept
 
     def _recover(self, path: Path, *, last: bool) -> None:
         fd = self._files.open(path)
@@ -82,7 +100,7 @@ class Log:
                 _logger.error("log segment %s has a damaged header; set aside as .bad", path)
             self._files.sync_dir(self._directory)
             return
-        segment = _Segment(path, fd, first)
+        segment = _Segment(path, fd, first, compact="-" in path.name)
         for item in read_records(data):
             if isinstance(item, Damage):
                 if item.torn and last:
@@ -120,6 +138,14 @@ class Log:
         return self._next
 
     @property
+    def whole_from(self) -> int:
+        """The first position from which on the log holds everything, and not only what was live."""
+        for segment in self._segments:
+            if segment.positions and not segment.compact:
+                return segment.positions[0]
+        return self._next
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all segments on disk."""
         return sum(s.end for s in self._segments)
@@ -132,7 +158,7 @@ class Log:
         """
         segment = self._segments[-1] if self._segments else None
         try:
-            if segment is None or segment.end >= self._segment_bytes or self._sealed:
+            if segment is None or segment.end >= self._segment_bytes or segment.compact or self._sealed:
                 segment = self._start_segment()
             chunks: list[bytes] = []
             index: list[tuple[int, int, int, int]] = []
@@ -271,6 +297,68 @@ class Log:
         if removed:
             self._files.sync_dir(self._directory)
         return removed
+
+    def compact(self, live: Callable[[int], Live], *, older_than_ns: int = _ANY, over_bytes: int = _ANY) -> int:
+        """Carry what is live in the oldest segments over into one file that stands for them; returns the bytes won.
+
+        `live` says what is referred to below a position. Segments are taken as `trim` would take them, once they are
+        as large as what was carried over before, and only where half of them or more is dead. OSError where the disk
+        refuses; then nothing has changed.
+        """
+        old: list[_Segment] = []
+        size = self.size_bytes
+        for segment in self._segments[:-1]:
+            if not segment.compact and segment.last_received_ns >= older_than_ns and size <= over_bytes:
+                break
+            old.append(segment)
+            size -= segment.end
+        before = sum(s.end for s in old)
+        if not old or 2 * sum(s.end for s in old if not s.compact) < max(before, self._segment_bytes):
+            return 0
+        last = max((s.positions[-1] for s in old if s.positions), default=old[-1].first)
+        wanted = live(last + 1)
+        if (
+            2 * sum(length for s in old for p, length in zip(s.positions, s.lengths, strict=True) if p in wanted)
+            > before
+        ):
+            return 0
+        fresh = self._carry(old, wanted, last)
+        with self._lock:
+            self._segments[: len(old)] = [fresh]
+            for segment in old:
+                self._files.close(segment.fd)
+        for segment in old:
+            if segment.path != fresh.path:
+                self._files.remove(segment.path)
+        self._files.sync_dir(self._directory)
+        return before - fresh.end
+
+    def _carry(self, old: Sequence[_Segment], live: Live, last: int) -> _Segment:
+        path = self._directory / f"{old[0].first:020d}-{last:020d}.seg"
+        draft = path.with_suffix(".draft")
+        self._files.remove(draft)
+        fd = self._files.create(draft)
+        try:
+            segment = _Segment(path, fd, old[0].first, compact=True)
+            self._files.write_at(fd, encode_header(segment.first), 0)
+            for source in old:
+                for item in read_records(self._files.read_at(source.fd, source.end, 0)):
+                    if isinstance(item, Record) and item.position in live:
+                        only = tuple(live[item.position])
+                        record, body_at = encode_record(item.position, item.payload, item.log_ns, item.digest, only)
+                        self._files.write_at(fd, record, segment.end)
+                        body = (segment.end + body_at, len(item.payload.body), item.payload.received_ns)
+                        _index(segment, item.position, *body)
+                        segment.end += len(record)
+            self._files.sync(fd)
+            self._files.rename(draft, path)
+            self._files.sync_dir(self._directory)
+        except OSError:
+            self._files.close(fd)
+            with contextlib.suppress(OSError):
+                self._files.remove(draft)
+            raise
+        return segment
 
     def close(self) -> None:
         """Close the files; what was appended is already on disk."""

@@ -23,7 +23,7 @@ from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
 from eigenspan.collector.conform import Compliance, conform, parse
-from eigenspan.collector.decided import RECALLED, Decided, Decision, Dropped, TraceKey, key_of, trace_bytes
+from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, key_of, trace_bytes
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex
     from eigenspan.calibration.snapshot import Snapshot
     from eigenspan.collector.decide import Rules
-    from eigenspan.collector.log import Log
+    from eigenspan.collector.jobs import JobKey
+    from eigenspan.collector.log import Live, Log
     from eigenspan.collector.measure import SpanMetrics
     from eigenspan.collector.receive import Receiver
     from eigenspan.collector.regret import Regret
@@ -94,6 +95,7 @@ class _Turn:
     items: list[tuple[Signal, Item]] = field(default_factory=list)
     kept: list[KeptRow] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
+    ended: dict[JobKey, bool] = field(default_factory=dict)  # jobs, and whether they failed
     answered: list[tuple[str, bytes, str]] = field(default_factory=list)  # what was asked for: tenant, trace, outcome
 
 
@@ -208,20 +210,21 @@ class Pipeline:
                 continue
             if key not in failed:
                 self.counts["late_spans_dropped"] += len(_of(late.spans, key))
-            elif not self._recall(key, found, _of(late.spans, key), _WHY_LATE):
+            elif not self._recall(key, _of(late.spans, key), _WHY_LATE):
                 alone[key] = Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
         self._send_late(late.spans, alone, say_why=True)
         self.counts["late_error_traces"] += len(alone)
 
-    def _recall(self, key: TraceKey, dropped: Dropped, late: pl.DataFrame, why: str) -> int:
+    def _recall(self, key: TraceKey, late: pl.DataFrame, why: str) -> int:
         """Keep a dropped trace after all, with what came since; how many of its spans the log still held."""
-        again = _of(self.reread(key[0], self.regret.positions(key)), key).filter(pl.col("position") <= dropped.through)
+        again = _of(self.reread(key[0], self.regret.positions(key)), key)
+        again = again.join(late, on=("position", "offset"), how="anti", maintain_order="left")
         if again.is_empty():
             return 0
         spans = pl.concat([classify(again), late.select(*again.columns, "error", "quantum", "foreign")])
         spans = spans.unique(["span_id", "kind", "length"], keep="first", maintain_order=True)
         rooted = bool((spans["parent_id"] == 0).any())
-        decision = Decision(True, None, RECALLED, why, rooted, dropped.through, self._now_ns)
+        decision = Decision(True, None, RECALLED, why, rooted, self.traces.position, self._now_ns)
         self._send_late(spans, {key: decision}, say_why=True, late=False)
         self.counts["recalled_traces"] += 1
         return len(again)
@@ -236,7 +239,7 @@ class Pipeline:
                 outcome = "no decision about it is remembered: it is undecided, never came, or is too old"
             else:
                 none = self.reread(key[0], []).pipe(classify)
-                spans = self._recall(key, found, none, _WHY_ASKED)
+                spans = self._recall(key, none, _WHY_ASKED)
                 outcome = f"recalled: {spans} spans" if spans else "it was dropped, and the log holds it no more"
             self._turn.answered.append((tenant, trace, outcome))
 
@@ -333,6 +336,7 @@ class Pipeline:
     def _commit(self, log_ns: int, wall_ns: int) -> None:
         """Decisions, rows to send and the position that they cover, in one transaction."""
         turn = self._turn
+        turn.ended |= self.traces.jobs.ended()
         checkpoint = Checkpoint(self.traces.replay_from(), self.traces.position, log_ns)
         try:
             self.state.commit(
@@ -341,6 +345,7 @@ class Pipeline:
                 dropped=b"".join(turn.dropped),
                 items=turn.items,
                 answered=turn.answered,
+                ended=turn.ended,
                 exporters=self.exporters,
                 now_ns=wall_ns,
                 stages={"metrics": self.metrics.save()},
@@ -365,8 +370,14 @@ class Pipeline:
         needed = min(self.traces.replay_from(), self._handled + 1)
         referenced = self.state.oldest_referenced()
         needed = needed if referenced is None else min(needed, referenced)
-        self.log.trim(needed, older_than_ns=wall_ns - self.limits.keep_ns, over_bytes=self.limits.keep_bytes)
-        self.regret.forget(self.log.first_position)
+        window = {"older_than_ns": wall_ns - self.limits.keep_ns, "over_bytes": self.limits.keep_bytes}
+        self.log.trim(needed, **window)
+        self.log.compact(self._live, **window)
+        self.regret.forget(self.log.whole_from)
+
+    def _live(self, before: int) -> Live:
+        """What long traces and undelivered rows need of the log below a position."""
+        return dict.fromkeys(self.state.referenced(before), ()) | self.traces.live(before)
 
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:

@@ -5,6 +5,10 @@
     record  = crc32 u32 | body length u32 | position u64 | received_ns u64 | log_ns u64
               | signal u8 | flags u8 | meta length u16 | digest 16 bytes | meta | body
     meta    = tenant in UTF-8 | 0x00 | peer in UTF-8
+    body    = the payload; with flag 1: count u32 | offset u32 × count | the payload
+
+Flag 1 marks a record that was carried over from an older file, because of the spans whose bodies begin at these offsets
+of the payload: its other spans have been decided.
 
 All integers are little-endian. The checksum (CRC-32, as in zlib) covers the record from the body length to its last
 byte. Positions rise within a file; they need not be consecutive.
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +31,7 @@ _CRC = struct.Struct("<I")
 _RECORD = struct.Struct("<IQQQBBH16s")
 RECORD_BYTES = _CRC.size + _RECORD.size
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+_CARRIED = 1
 _NUMBER = {signal: number for number, signal in enumerate(SIGNALS)}
 
 
@@ -38,6 +43,7 @@ class Record(NamedTuple):
     log_ns: int
     digest: bytes
     body_offset: int
+    only: tuple[int, ...] | None = None  # offsets of the spans that are undecided; None: any of them may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,19 @@ def decode_header(data: bytes) -> int:
     return int(_HEADER.unpack(head)[1])
 
 
-def encode_record(position: int, payload: Payload, log_ns: int, digest: bytes) -> tuple[bytes, int]:
-    """The bytes of one record, and the offset of the body in them."""
+def encode_record(
+    position: int, payload: Payload, log_ns: int, digest: bytes, only: Sequence[int] | None = None
+) -> tuple[bytes, int]:
+    """The bytes of one record, and the offset of the payload in them. `only`: as in `Record`."""
     meta = payload.tenant.encode() + b"\0" + payload.peer.encode()
+    offsets = b"" if only is None else struct.pack(f"<{1 + len(only)}I", len(only), *only)
+    length, flags = len(offsets) + len(payload.body), _CARRIED if only is not None else 0
     head = _RECORD.pack(
-        len(payload.body), position, payload.received_ns, log_ns, _NUMBER[payload.signal], 0, len(meta), digest
+        length, position, payload.received_ns, log_ns, _NUMBER[payload.signal], flags, len(meta), digest
     )
-    crc = zlib.crc32(payload.body, zlib.crc32(meta, zlib.crc32(head)))
-    return b"".join((_CRC.pack(crc), head, meta, payload.body)), RECORD_BYTES + len(meta)
+    crc = zlib.crc32(payload.body, zlib.crc32(offsets, zlib.crc32(meta, zlib.crc32(head))))
+    record = b"".join((_CRC.pack(crc), head, meta, offsets, payload.body))
+    return record, RECORD_BYTES + len(meta) + len(offsets)
 
 
 def decode_record(data: bytes | memoryview, offset: int) -> tuple[Record, int]:
@@ -79,7 +90,7 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Record, int]:
     if len(data) - offset < RECORD_BYTES:
         raise ValueError("a record's head is cut short")
     (crc,) = _CRC.unpack_from(data, offset)
-    length, position, received_ns, log_ns, signal, _flags, meta_length, digest = _RECORD.unpack_from(
+    length, position, received_ns, log_ns, signal, flags, meta_length, digest = _RECORD.unpack_from(
         data, offset + _CRC.size
     )
     meta_start = offset + RECORD_BYTES
@@ -92,8 +103,19 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Record, int]:
     if signal >= len(SIGNALS):
         raise ValueError(f"a record names signal {signal}, which this version does not know")
     tenant, _, peer = bytes(data[meta_start:body_start]).partition(b"\0")
+    only = None
+    if flags & _CARRIED:
+        only, body_start = _offsets(data, body_start, end)
     payload = Payload(SIGNALS[signal], bytes(data[body_start:end]), received_ns, tenant.decode(), peer.decode())
-    return Record(position, payload, log_ns, digest, body_start), end
+    return Record(position, payload, log_ns, digest, body_start, only), end
+
+
+def _offsets(data: bytes | memoryview, start: int, end: int) -> tuple[tuple[int, ...], int]:
+    (count,) = _CRC.unpack_from(data, start) if end - start >= _CRC.size else (end,)
+    after = start + _CRC.size * (1 + count)
+    if after > end:
+        raise ValueError("a record's offsets are cut short")
+    return struct.unpack_from(f"<{count}I", data, start + _CRC.size), after
 
 
 def read_records(data: bytes | memoryview, offset: int = HEADER_BYTES) -> Iterator[Record | Damage]:

@@ -148,14 +148,16 @@ class Collector:
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
         decided = Decided(DroppedTraces(data / "dropped"))
-        regret = Regret(data / "regret", self.log.first_position)
+        regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
         self.metrics = SpanMetrics()
         if saved := self.state.saved("metrics"):
             self.metrics.load(saved)
         self.traces = Traces(
-            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, max_traces=sampling.max_traces
-        )
+            self.watch, decided, settle_s=sampling.settle, idle_s=sampling.idle, job_ttl_s=sampling.job_ttl,
+            max_traces=sampling.max_traces, max_spans=sampling.max_spans,
+        )  # fmt: skip
+        self.traces.jobs.load(self.state.ended_jobs())
         self.receiver = self._receiver()
         self.workers = [
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
@@ -233,7 +235,7 @@ class Collector:
     def _replayed(self, position: int) -> Iterator[Committed]:
         records = self.log.replay(position)
         while group := list(islice(records, _REPLAY_GROUP)):
-            logged = [Logged(r.position, r.payload, r.log_ns, r.digest) for r in group]
+            logged = [Logged.of(r) for r in group]
             self.clock.not_before(logged[-1].log_ns)
             yield columns(logged, self.engine, self.watch)
 

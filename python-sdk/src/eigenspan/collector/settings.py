@@ -137,6 +137,12 @@ class SamplingProcessor(_Settings):
     max_traces: Annotated[int, Meta(ge=1, description="Undecided traces held; past it the longest idle go early.")] = (
         1_000_000
     )
+    job_ttl: Annotated[
+        float, Meta(ge=0, description="Seconds that a trace waits for the end of a job that it submitted, at the most.")
+    ] = 259_200.0
+    max_spans: Annotated[
+        int, Meta(ge=1, description="A trace with more spans is decided at once and marked; the rest of it follows.")
+    ] = 1_000_000
     window: Annotated[float, Meta(ge=0, description="Seconds for which decisions are remembered for late spans.")] = (
         86400.0
     )

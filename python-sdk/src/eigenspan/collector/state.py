@@ -7,6 +7,7 @@ Tables:
     meta        checkpoint (first position that replay needs, log time, …) as name → value
     kept        a kept trace's decision; `through` is the last position that it covers
     dropped     a tick's dropped traces, packed: 16 bytes each, fingerprint u64 and `through` u64
+    job         a job that ended: traces that submit it have nothing to wait for
     wanted      a dropped trace that someone asked to have back, and what came of it
     item        something to send: references into the log and the bytes to add, pinned when it was decided
     outbox      which exporter still owes which item
@@ -16,12 +17,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from eigenspan.collector.jobs import JobKey
 from eigenspan.collector.spans import Signal
 
 _SCHEMA = """
@@ -33,6 +35,9 @@ CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, decided_ns INTEGER, 
 CREATE INDEX IF NOT EXISTS dropped_age ON dropped (decided_ns);
 CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
 CREATE TABLE IF NOT EXISTS wanted (tenant TEXT, trace BLOB, outcome TEXT, PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS job (tenant TEXT, provider TEXT, id TEXT, failed INTEGER, ended_ns INTEGER,
+    PRIMARY KEY (tenant, provider, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS job_age ON job (ended_ns);
 CREATE TABLE IF NOT EXISTS outbox (exporter TEXT, item INTEGER, parked TEXT, PRIMARY KEY (exporter, item)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_item ON outbox (item);
 """
@@ -148,6 +153,7 @@ class State:
         dropped: bytes = b"",
         items: Iterable[tuple[Signal, Item]] = (),
         answered: Iterable[tuple[str, bytes, str]] = (),
+        ended: Mapping[JobKey, bool] | None = None,
         exporters: dict[Signal, Sequence[str]],
         now_ns: int,
         stages: dict[str, bytes] | None = None,
@@ -176,6 +182,8 @@ class State:
             if dropped:
                 db.execute("INSERT INTO dropped (decided_ns, traces) VALUES (?,?)", (now_ns, dropped))
             db.executemany("UPDATE wanted SET outcome=?3 WHERE tenant=?1 AND trace=?2", answered)
+            jobs = [(*job, failed, now_ns) for job, failed in (ended or {}).items()]
+            db.executemany("INSERT OR REPLACE INTO job VALUES (?,?,?,?,?)", jobs)
             db.executemany("INSERT INTO item VALUES (?,?,?,?,?)", item_rows)
             db.executemany("INSERT INTO outbox (exporter, item) VALUES (?,?)", outbox_rows)
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
@@ -187,6 +195,11 @@ class State:
     def dropped(self) -> list[tuple[int, bytes]]:
         """Every packed list of dropped traces still in its window with when it was decided, oldest first."""
         return [(row[0], row[1]) for row in self._query("SELECT decided_ns, traces FROM dropped ORDER BY id")]
+
+    def ended_jobs(self) -> list[tuple[JobKey, bool]]:
+        """Jobs that ended in the window, the oldest first, and whether they failed."""
+        rows = self._query("SELECT tenant, provider, id, failed FROM job ORDER BY ended_ns")
+        return [((tenant, provider, job), bool(failed)) for tenant, provider, job, failed in rows]
 
     def want(self, tenant: str, trace: bytes) -> None:
         """Ask for a dropped trace."""
@@ -216,6 +229,7 @@ class State:
         with self._lock, self._transaction():
             self._db.execute("DELETE FROM kept WHERE decided_ns < ?", (decided_before_ns,))
             self._db.execute("DELETE FROM dropped WHERE decided_ns < ?", (decided_before_ns,))
+            self._db.execute("DELETE FROM job WHERE ended_ns < ?", (decided_before_ns,))
 
     def waiting(self, exporter: str, *, after: int = 0, limit_bytes: int = 3 << 20) -> list[Outgoing]:
         """The next items that `exporter` owes, oldest first, up to `limit_bytes` (at least one)."""
@@ -292,6 +306,12 @@ class State:
     def oldest_referenced(self) -> int | None:
         """The oldest position that an undelivered (or parked) row refers to."""
         return self._query("SELECT min(first_position) FROM item")[0][0]  # type: ignore[no-any-return]
+
+    def referenced(self, before: int) -> set[int]:
+        """The positions below `before` that undelivered (or parked) rows refer to."""
+        rows = self._query("SELECT body FROM item WHERE first_position < ?", (before,))
+        items = (msgspec.msgpack.decode(row[0], type=Item) for row in rows)
+        return {p for item in items for p in ([s.position for s in item.spans] or [item.position]) if p < before}
 
     def close(self) -> None:
         """Close the database."""

@@ -4,8 +4,9 @@ A trace lives in a slot, a reusable row of arrays; its spans are rows of a secon
 the first. No span's bytes are held, only where they lie in the log. A turn touches the traces that something arrived
 for and those that are due, never all of them.
 
-A trace is due when its root has ended and `settle` has passed, or when nothing has arrived for `idle`. Both are measured
-on log time (see `clock`).
+A trace is due when its root has ended and `settle` has passed, or when nothing has arrived for `idle`. One that waits for a
+job (see `jobs`) is not due before the job has ended, in whatever trace that is said, or `job_ttl` has passed. All are
+measured on log time (see `clock`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import polars as pl
 
 from eigenspan.collector.columns import Chains, Ints, Rows
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
+from eigenspan.collector.jobs import Jobs, Settled, said
 from eigenspan.collector.spans import TYPES, ValueType, Watch
 from eigenspan.collector.watch import SPAN_ONLY
 
@@ -29,9 +31,10 @@ _SECOND = 1_000_000_000
 _NEVER = np.iinfo(np.int64).max
 
 _TRACE_COLUMNS = {
-    "open": bool, "rooted": bool, "due_ns": np.int64, "seen_ns": np.int64, "head": np.int64, "count": np.int64,
-    "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64,
-    "key": object, "root": object, "trace_state": object, "quantum_head": np.int64,
+    "open": bool, "rooted": bool, "failed": bool, "due_ns": np.int64, "seen_ns": np.int64, "opened_ns": np.int64,
+    "head": np.int64, "count": np.int64, "errors": np.int64, "start_ns": np.uint64, "end_ns": np.uint64,
+    "first_position": np.uint64, "root_row": np.int64, "key": object, "root": object, "trace_state": object,
+    "quantum_head": np.int64,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
@@ -70,9 +73,8 @@ class Late:
     decisions: dict[TraceKey, Decision | Dropped]
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """What due traces may wait for: `waits` takes their quantum spans and names the traces; `most_s` seconds at the most."""
+class Hold(NamedTuple):
+    """What due traces wait for: `waits` names them by their quantum spans, for `most_s` seconds after their last span."""
 
     waits: Callable[[pl.DataFrame], set[int]]
     most_s: float
@@ -82,11 +84,21 @@ class Traces:
     """All undecided traces."""
 
     def __init__(
-        self, watch: Watch, decided: Decided, *, settle_s: float, idle_s: float, max_traces: int = 1_000_000
+        self,
+        watch: Watch,
+        decided: Decided,
+        *,
+        settle_s: float,
+        idle_s: float,
+        job_ttl_s: float = 259_200.0,
+        max_traces: int = 1_000_000,
+        max_spans: int = 1_000_000,
     ) -> None:
         self._decided = decided
         self._settle_ns, self._idle_ns = int(settle_s * _SECOND), int(idle_s * _SECOND)
-        self._max_traces = max_traces
+        self._ttl_ns = int(job_ttl_s * _SECOND)
+        self._max_traces, self._max_spans = max_traces, max_spans
+        self.jobs = Jobs()
         self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
@@ -119,6 +131,28 @@ class Traces:
         """Take in committed spans (classified); returns those whose trace was already decided."""
         if spans.is_empty():
             return None
+        late = self._add(spans)
+        settled = self.jobs.apply(said(spans, self._slots))
+        self._settle(settled, int(spans["log_ns"].max()))  # type: ignore[arg-type]
+        return late
+
+    def _settle(self, settled: Settled, log_ns: int) -> None:
+        t = self._traces
+        failed, free = (np.fromiter(sorted(slots), dtype=np.int64) for slots in (settled.failed, settled.free))
+        t["failed"][failed] = True
+        t["due_ns"][free] = log_ns + np.where(t["rooted"][free], self._settle_ns, self._idle_ns)
+        self._schedule(free)
+
+    def live(self, before: int) -> dict[int, list[int]]:
+        """Positions below `before` that hold spans of undecided traces, and the offsets of those spans."""
+        rows = np.flatnonzero((self._spans["position"] > 0) & (self._spans["position"] < before))
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        where = zip(self._spans["position"][rows].tolist(), self._spans["offset"][rows].tolist(), strict=True)
+        for position, offset in sorted(where):
+            found[position].append(offset)
+        return dict(found)
+
+    def _add(self, spans: pl.DataFrame) -> Late | None:
         self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
         spans = spans.with_row_index("row")
         given = {c: type_ for c, type_ in self._watched.items() if spans[c].null_count() < len(spans)}
@@ -151,7 +185,9 @@ class Traces:
             schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64, "through": pl.UInt64},
         )
         joined = spans.drop("row").join(frame, on=_KEY, how="left", maintain_order="left")
-        self.add(joined.filter(pl.col("through").is_null()).drop("through"))
+        rest = joined.filter(pl.col("through").is_null()).drop("through")
+        if not rest.is_empty():
+            self._add(rest)
         late = joined.filter(pl.col("position") > pl.col("through")).drop("through")
         return Late(late, decisions)
 
@@ -185,6 +221,10 @@ class Traces:
         due = np.where(
             rooted, t["due_ns"][slots], np.where(has_root, seen_ns + self._settle_ns, seen_ns + self._idle_ns)
         )
+        opened_ns = t["opened_ns"][slots]
+        t["opened_ns"][slots] = np.where(opened_ns > 0, opened_ns, seen_ns)
+        giant = t["count"][slots] > self._max_spans
+        due[giant] = np.minimum(due, seen_ns)[giant]
         moved_up = slots[due < t["due_ns"][slots]]
         t["due_ns"][slots] = due
         t["rooted"][slots] = rooted | has_root
@@ -220,17 +260,14 @@ class Traces:
                 self._quantum[name][rows] = found[name].to_numpy()
 
     def due(self, log_ns: int, hold: Hold | None = None) -> Due | None:
-        """Take the traces whose time has come; `close` gives their slots back. None where there are none.
-
-        Those that `hold` names wait on, at most its seconds from when the last of their spans arrived.
-        """
+        """Take the traces whose time has come and that `hold` lets go; `close` gives their slots back. None of none."""
         t = self._traces
         found: list[Ints] = []
         later: list[Ints] = []
         for second in [s for s in self._wheel if s * _SECOND <= log_ns]:
             for slots in self._wheel.pop(second):
                 slots = slots[t["open"][slots]]
-                ready = t["due_ns"][slots] <= log_ns
+                ready = self._put_off(slots, log_ns)
                 found.append(slots[ready])
                 later.append(slots[~ready])
         self._turned_to = max(self._turned_to, log_ns // _SECOND)
@@ -249,12 +286,24 @@ class Traces:
     def _held_back(self, slots: Ints, log_ns: int, hold: Hold) -> Ints:
         t = self._traces
         young = np.flatnonzero(t["seen_ns"][slots] + int(hold.most_s * _SECOND) > log_ns)
-        if not len(young):
-            return slots
         waits = young[sorted(hold.waits(self._quantum_frame(slots[young])))]
         t["due_ns"][slots[waits]] = log_ns + _SECOND
         self._schedule(slots[waits])
         return np.delete(slots, waits)
+
+    def _put_off(self, slots: Ints, log_ns: int) -> npt.NDArray[np.bool_]:
+        """Which of these traces are due; those that wait for a job are not, before their time is up."""
+        t = self._traces
+        ready: npt.NDArray[np.bool_] = t["due_ns"][slots] <= log_ns
+        if len(self.jobs):
+            ends_ns = t["opened_ns"][slots] + self._ttl_ns
+            waits = self._wait(slots) & ready & (ends_ns > log_ns) & (t["count"][slots] <= self._max_spans)
+            t["due_ns"][slots[waits]] = ends_ns[waits]
+            ready &= ~waits
+        return ready
+
+    def _wait(self, slots: Ints) -> npt.NDArray[np.bool_]:
+        return np.fromiter((self.jobs.waits(slot) for slot in slots.tolist()), dtype=bool, count=len(slots))
 
     def all_open(self) -> Due | None:
         """Every open trace, due or not."""
@@ -267,7 +316,8 @@ class Traces:
             return np.empty(0, dtype=np.int64)
         t = self._traces
         slots = np.setdiff1d(np.flatnonzero(t["open"]), due)
-        return slots[np.argpartition(t["seen_ns"][slots], excess - 1)[:excess]]
+        order = np.lexsort((t["seen_ns"][slots], self._wait(slots)))  # those that wait for a job go last
+        return slots[order[:excess]]
 
     def _collect(self, slots: Ints, early: Ints) -> Due:
         keys = self._traces["key"][slots].tolist()
@@ -297,15 +347,16 @@ class Traces:
     def _trace_frame(self, slots: Ints, early: Ints) -> pl.DataFrame:
         t = self._traces
         start_ns, end_ns = t["start_ns"][slots], t["end_ns"][slots]
+        hurried = np.isin(slots, early) | (t["count"][slots] > self._max_spans)
         duration_ns = np.where(end_ns > start_ns, end_ns - start_ns, 0).astype(np.uint64)
         columns: dict[str, Any] = {
             "trace_lo": np.fromiter((key[2] for key in t["key"][slots]), dtype=np.uint64, count=len(slots)),
             "spans": t["count"][slots],
-            "errors": t["errors"][slots],
+            "errors": np.maximum(t["errors"][slots], t["failed"][slots]),
             "duration_s": duration_ns / _SECOND,
             "start_ns": start_ns,
-            "complete": t["rooted"][slots] & ~np.isin(slots, early),
-            "early": np.isin(slots, early),
+            "complete": t["rooted"][slots] & ~self._wait(slots) & ~hurried,
+            "early": hurried,
             "root": pl.Series(t["root"][slots].tolist(), dtype=pl.String),
             "trace_state": pl.Series(t["trace_state"][slots].tolist(), dtype=pl.String),
         }
@@ -334,6 +385,7 @@ class Traces:
         self._quantum.give_back(self._quantum.walk(self._traces["quantum_head"][due.slots])[1])
         for key in due.keys:
             del self._slots[key]
+        self.jobs.forget(due.slots.tolist())
         self._traces.give_back(due.slots)
 
 
