@@ -132,7 +132,7 @@ def test_a_calibration_id_comes_first() -> None:
 )
 def test_names_of_one_machine(provider: str | None, backend: str | None, found: bool) -> None:
     built = index(summary("a", 100, backend="ibm_torino"), aliases={("ibm", "Nickname"): "ibm_torino"})
-    assert (built.match(provider, backend, 150).kind == "as_of") is found
+    assert built.match(provider, backend, 150).kind == ("as_of_unconfirmed" if found else "none")
     many = built.match_many([provider], [backend], [150])
     assert bool(many.row[0] >= 0) is found
 
@@ -149,6 +149,47 @@ def test_odd_names(names: tuple[str, ...]) -> None:
     for stored in names:
         built = index(summary("a", 100, backend=stored))
         assert all(built.match("ibm", asked, 100).kind == "as_of" for asked in (*names, "fake_" + names[-1]))
+
+
+POLLED = {  # when asked, when executed → is it a fact
+    (None, 200): "as_of", (None, 201): "as_of_unconfirmed", (250, 250): "as_of", (250, 251): "as_of_unconfirmed",
+    (50, 201): "as_of_unconfirmed", (None, 150): "as_of", (250, 99): "none",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("polled", "executed"), POLLED)
+def test_a_match_is_confirmed_by_a_later_poll_or_snapshot(polled: int | None, executed: int) -> None:
+    entries = [Observed("ibm_x", summary("a", 100)), Observed("ibm_x", summary("b", 200))]
+    built = AsOfIndex(entries, polls={("ibm", "ibmq_x"): polled} if polled else {})
+    one = built.match("ibm", "ibm_x", executed)
+    assert one.kind == POLLED[polled, executed]
+    assert KINDS[built.match_many(["ibm"], ["x"], [executed]).kind[0]] == one.kind
+    assert built.match("ibm", "ibm_x", executed, simulator=True).kind == ("none" if executed < 100 else "as_of")
+    assert built.polled_ns("ibm", "x") == polled
+
+
+def test_the_same_content_published_again_confirms_what_lies_between() -> None:
+    built = index(summary("a", 100), summary("a", 300))
+    assert [built.match("ibm", "x", t).kind for t in (299, 300, 301)] == ["as_of", "as_of", "as_of_unconfirmed"]
+
+
+CHANGED = {(100, 199): False, (100, 200): True, (199, 500): True, (200, 500): False, (50, 150): False, (50, 250): False}
+
+
+@pytest.mark.parametrize(("start", "end"), CHANGED)
+def test_a_job_across_a_recalibration(start: int, end: int) -> None:
+    built = index(summary("a", 100), summary("b", 200))
+    assert built.changed_between("ibm", "x", start, end) is CHANGED[start, end]
+    assert not built.changed_between("ibm", "other", start, end)
+
+
+def test_a_reseller_says_nothing_about_whose_machine_it_is() -> None:
+    sample = StatusSample("ibm", "ibm_x", 90, "busy")
+    built = AsOfIndex([Observed("ibm_x", summary("a", 100))], [sample])
+    assert built.status("azure", "x", 100) == sample
+    assert built.status("google", "x", 100) is None
+    assert built.match("aws_braket", "ibm_x", 100).snapshot is not None
+    assert built.match("google", "ibm_x", 100).snapshot is None
 
 
 def test_a_fake_backend_replays_what_was_shipped_not_what_the_machine_does() -> None:

@@ -77,6 +77,39 @@ def test_success_probability_equals_qiskits_target(ibm: dict[str, Snapshot], nam
     assert found[names.CIRCUIT_COHERENCE_RATIO] == pytest.approx(1e-6 / t2)
 
 
+@pytest.mark.parametrize(("name", "ratio"), [("FakeFez", 0.16), ("FakeTorino", 0.12), ("FakeKingston", 0.28)])
+def test_coherence_of_a_schedule_and_of_the_busiest_qubit(ibm: dict[str, Snapshot], name: str, ratio: float) -> None:
+    backend = fake(name)
+    circuit = ghz(backend, 20)
+    snapshot = ibm[f"props_{name.removeprefix('Fake').lower()}.json"]
+    duration_s = circuit.estimate_duration(backend.target, unit="s")
+    of_schedule = circuit_attributes(snapshot, usage_of(circuit, duration_s=duration_s))
+    assert of_schedule[names.CIRCUIT_COHERENCE_BASIS] == "schedule"
+    assert round(float(of_schedule[names.CIRCUIT_COHERENCE_RATIO]), 2) == ratio
+    t2 = float(of_schedule[names.CIRCUIT_T2_MIN])
+    assert of_schedule[names.CIRCUIT_COHERENCE_MARGIN] == pytest.approx(t2 - duration_s)
+
+    of_gates = circuit_attributes(snapshot, usage_of(circuit))
+    busy: Counter[int] = Counter()
+    for instruction in circuit.data:
+        if instruction.operation.name != "barrier":
+            sites = tuple(circuit.find_bit(bit).index for bit in instruction.qubits)
+            for site in sites:
+                busy[site] += backend.target[instruction.operation.name][sites].duration or 0.0  # type: ignore[assignment]
+    assert of_gates[names.CIRCUIT_COHERENCE_BASIS] == "busiest_qubit"
+    assert of_gates[names.CIRCUIT_COHERENCE_RATIO] == pytest.approx(max(busy.values()) / t2)
+    assert float(of_gates[names.CIRCUIT_COHERENCE_RATIO]) < ratio
+
+
+def test_the_worst_pair_is_named(ibm: dict[str, Snapshot]) -> None:
+    backend = fake("FakeTorino")
+    circuit = ghz(backend, 20)
+    found = circuit_attributes(ibm["props_torino.json"], usage_of(circuit))
+    pairs = [tuple(circuit.find_bit(bit).index for bit in i.qubits) for i in circuit.data if i.operation.name == "cz"]
+    worst = max(pairs, key=lambda pair: backend.target["cz"][pair].error)
+    assert found[names.CIRCUIT_WORST_PAIR] == "{},{}".format(*sorted(worst))
+
+
 @pytest.mark.parametrize("name", ["FakeTorino", "FakeYorktownV2", "FakeMelbourneV2", "FakeCairoV2", "FakeKyoto"])
 def test_a_live_backend_gives_the_version_of_its_file(ibm: dict[str, Snapshot], name: str) -> None:
     snapshot = importer.from_backend(fake(name))

@@ -132,10 +132,51 @@ def test_aliases_and_statuses(store: CalibrationStore, ibm: dict[str, Snapshot])
     store.put_status(StatusSample("ibm", "ibmq_lima", 100, "active", 4_000, lower_bound=True))
     store.put_status(StatusSample("ibm", "ibmq_lima", 100, "active", 4_001, lower_bound=True))
     index = store.index()
-    assert index.match("ibm", "The Small One", 2 * 10**18).kind == "as_of"
+    assert index.match("ibm", "The Small One", 2 * 10**18).kind == "as_of_unconfirmed"
     status = index.status("ibm", "lima", 200)
     assert status is not None
     assert (status.queue_length, status.lower_bound) == (4_001, True)
+
+
+def test_a_poll_confirms_and_an_older_one_takes_nothing_back(store: CalibrationStore, ibm: dict[str, Snapshot]) -> None:
+    store.put(ibm["props_lima.json"])
+    at = 1_800_000_000 * 10**9
+    for polled, kind in ((at - 1, "as_of_unconfirmed"), (at, "as_of"), (at - 5, "as_of")):
+        store.put_poll("ibm", "ibmq_lima", polled)
+        assert store.index().match("ibm", "lima", at).kind == kind
+
+
+def test_statuses_keep_all_that_was_said_for_a_month(store: CalibrationStore) -> None:
+    month = module.STATUSES_KEPT_NS
+    said = StatusSample("ionq", "Aria-1", month, "busy", 3, True, 12.5, 7, 1, 2)
+    store.put_status(said)
+    assert store.index().status("ionq", "qpu.aria-1", month + 1) == said
+    store.put_status(StatusSample("ionq", "Aria-1", 2 * month + 1, "offline"))
+    assert store.index().status("ionq", "aria-1", month + 1) is None
+
+
+def test_what_is_refused_is_kept_apart_with_its_reason(store: CalibrationStore) -> None:
+    for i in range(module.QUARANTINE_KEPT + 5):
+        store.quarantine(b"%d" % i, CalibrationError(f"poll {i}", "half a document", "ask again"), i)
+    listed = store.quarantined()
+    assert len(listed) == module.QUARANTINE_KEPT
+    assert listed[0].reason == f"poll {i}: half a document; ask again"
+    assert store.quarantined_body(listed[0].raw_sha256) == b"%d" % i
+    assert not store.index().backends
+    with pytest.raises(KeyError):
+        store.quarantined_body("0")
+
+
+def test_a_store_of_the_first_format_is_taken_on(tmp_path: Path, ibm: dict[str, Snapshot]) -> None:
+    path = tmp_path / "calibration.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(module._TABLES)
+        db.execute("INSERT INTO statuses VALUES ('ibm', 'ibmq_lima', 5, 'busy', 3, 0)")
+        db.execute("PRAGMA user_version=1")
+        db.commit()
+    with CalibrationStore(path) as store:
+        assert store.put(ibm["props_lima.json"]).outcome == "new"
+        assert store.index().status("ibm", "lima", 6) == StatusSample("ibm", "ibmq_lima", 5, "busy", 3)
 
 
 def test_threads_may_share_a_store(store: CalibrationStore, ibm: dict[str, Snapshot]) -> None:
@@ -172,7 +213,7 @@ def test_shipped_calibrations_are_imported_once(
     for report in first:
         assert report.backend is not None
         match = index.match(report.provider, report.backend, now)
-        assert match.kind == "as_of"
+        assert match.kind == ("as_of" if report.backend.startswith("fake_") else "as_of_unconfirmed")
         if report.backend.startswith("fake_") or report.provider == "google":
             assert match.snapshot is not None
             assert match.snapshot.version == report.version

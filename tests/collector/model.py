@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.due import Due, Late
 from eigenspan.collector.jobs import Phase, phase_of
-from eigenspan.collector.traces import Due, Late, Traces
+from eigenspan.collector.traces import Traces
 from eigenspan.collector.watch import SPAN_ONLY
 from tests.collector.building import SECOND, WATCH, decision, spans
 

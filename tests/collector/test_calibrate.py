@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from eigenspan.calibration.asof import AsOfIndex, Observed
-from eigenspan.calibration.attributes import StatusSample
+from eigenspan.calibration.attributes import StatusSample, backend_attributes
 from eigenspan.calibration.summary import Summary
-from eigenspan.collector.calibrate import CALIBRATION_COLUMNS, calibrate, describe, instant_ns
-from eigenspan.collector.traces import QUANTUM_SCHEMA, Due
+from eigenspan.collector.calibrate import CALIBRATION_COLUMNS, calibrate, describe, instant_ns, unconfirmed
+from eigenspan.collector.due import QUANTUM_SCHEMA, Due
 from tests.collector.building import SECOND
 
 DAY = 86_400 * SECOND
@@ -17,6 +17,7 @@ EPOCH = 1_767_225_600 * SECOND  # 2026-01-01T00:00:00Z
 NOON = "2026-01-01T12:00:00Z"
 NOON_NS = EPOCH + DAY // 2
 PRODUCER, CONSUMER, CLIENT = 4, 5, 3
+BRAKET = "arn:aws:braket:us-east-1:123456789012:quantum-task/0b"
 
 
 def summary(version: str, valid_from_ns: int, **more) -> Summary:
@@ -36,6 +37,7 @@ def frame(*rows) -> pl.DataFrame:
     default = {
         "trace": 0, "position": 1, "offset": 0, "length": 10, "span_id": 1, "kind": 1, "start_ns": EPOCH, "end_ns": NOON_NS,
         "backend": "q", "provider": "ibm", "job_id": None, "calibration_id": None, "execution_start": None,
+        "execution_end": None, "simulator": None,
     }  # fmt: skip
     rows = [default | {"position": i + 1} | row for i, row in enumerate(rows)]
     return pl.DataFrame(rows, schema=QUANTUM_SCHEMA, orient="row")
@@ -70,6 +72,17 @@ EXECUTED = {
         [NOON_NS, NOON_NS],
     ),
     "a span that has not ended": ([{"end_ns": 0}], []),
+    "the provider's end, where it gives no start": ([{"execution_end": NOON, "end_ns": EPOCH + 3 * DAY}], [NOON_NS]),
+    "its start before its end": (
+        [{"execution_start": NOON, "execution_end": "2026-01-01T13:00:00Z"}], [NOON_NS],
+    ),
+    "Braket's end, for its start may be the creation": (
+        [{"job_id": BRAKET, "execution_start": "2026-01-01T01:00:00Z", "execution_end": NOON}], [NOON_NS],
+    ),
+    "Braket's start, where it has not ended": ([{"job_id": BRAKET, "execution_start": NOON}], [NOON_NS]),
+    "a sibling's end": (
+        [{"kind": PRODUCER, "job_id": "j"}, {"job_id": "j", "execution_end": NOON, "end_ns": AT_1}], [NOON_NS, NOON_NS],
+    ),
 }  # fmt: skip
 
 
@@ -84,7 +97,9 @@ JOINED = {
     "on the boundary": ({"end_ns": EPOCH + DAY}, "second", "as_of"),
     "before the first": ({"end_ns": EPOCH - 1}, None, "none"),
     "its id wins": ({"end_ns": EPOCH + 2 * DAY, "calibration_id": "c1"}, "first", "id"),
-    "an unknown id": ({"end_ns": EPOCH + 2 * DAY, "calibration_id": "nope"}, "second", "as_of"),
+    "an unknown id": ({"end_ns": EPOCH + 2 * DAY, "calibration_id": "nope"}, "second", "as_of_unconfirmed"),
+    "after the last poll": ({"end_ns": EPOCH + 2 * DAY}, "second", "as_of_unconfirmed"),
+    "on a simulator": ({"end_ns": EPOCH + 2 * DAY, "simulator": True}, "second", "as_of"),
     "another backend": ({"backend": "other"}, None, "none"),
     "no provider": ({"provider": None}, "first", "as_of"),
     "far beyond": ({"end_ns": 2**64 - 1}, None, "none"),
@@ -104,6 +119,39 @@ def test_it_says_where_the_span_is_and_what_the_status_was():
     assert (found.trace, found.position, found.offset, found.length) == (3, 9, 8, 7)
     assert found.status.queue_length == 7
     assert calibrate(frame(), INDEX) == []
+
+
+ACROSS = "2026-01-02T00:00:00Z"  # the second snapshot's first instant
+CHANGES = {
+    "across": ({"execution_start": NOON, "execution_end": ACROSS}, True),
+    "just before": ({"execution_start": NOON, "execution_end": "2026-01-01T23:59:59.999999Z"}, False),
+    "only its end": ({"execution_end": ACROSS}, False),
+    "only its start": ({"execution_start": NOON, "end_ns": EPOCH + 3 * DAY}, False),
+    "a simulator": ({"execution_start": NOON, "execution_end": ACROSS, "simulator": True}, False),
+    "at Braket, where it may have waited": (
+        {"execution_start": NOON, "execution_end": ACROSS, "job_id": BRAKET},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_job_that_ran_across_a_recalibration_says_so(case):
+    row, changed = CHANGES[case]
+    (found,) = calibrate(frame(row), INDEX)
+    assert found.changed is changed
+    attributes = backend_attributes(found.match.snapshot, found.executed_ns, found.match.kind, changed=found.changed)
+    assert attributes.get("quantum.backend.calibration.changed") is (True if changed else None)
+
+
+def test_only_what_a_poll_may_still_confirm_is_waited_for():
+    polled = AsOfIndex([Observed("q", summary("first", EPOCH))], polls={("ibm", "q"): EPOCH + DAY})
+    late = {"end_ns": EPOCH + 2 * DAY}
+    quantum = frame({"trace": 0, "end_ns": NOON_NS}, late | {"trace": 1}, late | {"trace": 2, "backend": "other"},
+                    late | {"trace": 3, "simulator": True})  # fmt: skip
+    assert unconfirmed(quantum, polled) == {1}
+    assert unconfirmed(quantum, INDEX) == set()  # nobody polls
+    assert unconfirmed(frame(), polled) == set()
 
 
 INSTANTS = [

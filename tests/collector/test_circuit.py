@@ -33,6 +33,9 @@ CASES = {
     "operations as a string": ({OPERATIONS: "cz:0,1:3"}, None),
     "counts as strings": ({TWO: "4", MEASUREMENTS: 2.0}, None),
     "one circuit": ({TWO: 4, q.QUANTUM_CIRCUIT_COUNT: 1}, Usage(two_qubit_gates=4)),
+    "its schedule": ({TWO: 4, q.QUANTUM_CIRCUIT_DURATION: 2e-6}, Usage(two_qubit_gates=4, duration_s=2e-6)),
+    "a schedule alone": ({q.QUANTUM_CIRCUIT_DURATION: 2e-6}, None),
+    "a schedule that cannot be": ({TWO: 4, q.QUANTUM_CIRCUIT_DURATION: float("nan")}, Usage(two_qubit_gates=4)),
     "several circuits": ({TWO: 4, q.QUANTUM_CIRCUIT_COUNT: 2}, None),
 }  # fmt: skip
 

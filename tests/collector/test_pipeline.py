@@ -32,7 +32,7 @@ from tests.collector.building import SECOND, WATCH, digest, payload, request, sp
 
 ENGINE = engine("python")
 INDEX = AsOfIndex(
-    [
+    OBSERVED := [
         Observed(
             "q",
             Summary(provider="ibm", backend="q", version="sha256:v1", valid_from_ns=1, num_qubits=2, t1_median_s=0.5),
@@ -325,9 +325,9 @@ def test_calibration_is_on_the_span_and_counted(tmp_path):
         on, off = w.sent()
         values = {a.key: a.value for a in on.attributes}
         assert values["quantum.backend.calibration.t1.median"].double_value == 0.5
-        assert values["quantum.backend.calibration.match"].string_value == "as_of"
+        assert values["quantum.backend.calibration.match"].string_value == "as_of_unconfirmed"
         assert not off.attributes
-        assert w.pipeline.enriched == {("q", "sha256:v1", "as_of"): 1}
+        assert w.pipeline.enriched == {("q", "sha256:v1", "as_of_unconfirmed"): 1}
 
 
 def test_times_at_the_ends_of_their_range_go_through(tmp_path):
@@ -352,6 +352,27 @@ def test_decisions_are_forgotten_after_their_window(tmp_path):
         w.tick(30 * SECOND)
         assert len(w.decided) == 0
         assert w.state.kept() == []
+
+
+def test_a_decision_waits_for_the_poll_that_confirms_its_snapshot(tmp_path):
+    polls = {("ibm", "q"): 1}
+    attributes = {"quantum.backend.name": "q", "quantum.provider.name": "ibm"}
+    with way(tmp_path) as w:
+        w.pipeline.calibrations = Calibrations(
+            lambda: AsOfIndex(OBSERVED, polls=dict(polls)), lambda version: None, wait_s=60.0
+        )
+        for trace in (1, 2):
+            w.door.send(request({"trace": trace, "status": 2, "attributes": attributes}), log_ns=trace * 30 * SECOND)
+        w.door.send(request({"trace": 3, "status": 2}), log_ns=30 * SECOND)
+        assert w.tick(35 * SECOND) == 1  # the one without a backend waits for nothing
+        assert w.tick(89 * SECOND) == 0
+        assert w.tick(92 * SECOND) == 1  # not longer than it was told to
+        polls["ibm", "q"] = 2**62
+        assert w.tick(100 * SECOND) == 1
+        matches = {
+            s.trace_id[-1]: a.value.string_value for s in w.sent() for a in s.attributes if a.key.endswith(".match")
+        }
+        assert matches == {1: "as_of_unconfirmed", 2: "as_of"}
 
 
 def test_names_of_an_older_version_become_those_of_the_newest_and_the_scope_says_so(tmp_path):

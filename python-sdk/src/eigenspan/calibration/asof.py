@@ -2,11 +2,13 @@
 
 The order of keys is: the calibration id that the span carries; else the greatest valid_from <= t_exec; else nothing.
 A snapshot holds in the half-open interval [valid_from, valid_to), where valid_to is the next snapshot's valid_from.
-Never the newest, never the nearest after: what was not known to hold is not attached.
+Never the newest, never the nearest after: what was not known to hold is not attached. A match is confirmed once the
+provider was asked at or after t_exec, or a later snapshot is known: before that a newer one may have applied.
 """
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from eigenspan.calibration.attributes import MatchKind, StatusSample
-from eigenspan.calibration.backends import Series, provider_of, series_of
+from eigenspan.calibration.backends import RESELLERS, Series, provider_of, series_of
 from eigenspan.calibration.instants import format_ns
 from eigenspan.calibration.summary import Summary
 
-KINDS: Final[tuple[MatchKind, ...]] = ("none", "as_of", "id")  # codes of Matches.kind
+KINDS: Final[tuple[MatchKind, ...]] = ("none", "as_of", "id", "as_of_unconfirmed")  # codes of Matches.kind
 UNKNOWN: Final = -1  # a backend name that belongs to no series
 AMBIGUOUS: Final = -2  # a backend name that several providers use, without a provider
+_AS_OF, _UNCONFIRMED = (np.uint8(KINDS.index(kind)) for kind in ("as_of", "as_of_unconfirmed"))
+_FOREVER: Final = 2**63 - 1
 _CACHE_LIMIT: Final = 4096  # names come from senders: remember a bounded number of them
 
 Int64s = npt.NDArray[np.int64]
@@ -56,7 +60,8 @@ class AsOfIndex:
 
     Consecutive observations with the same content are one snapshot, valid from the first. Of several documents for one
     instant the fuller one holds (ties by version), whatever the order in which they arrived. A fake backend has a
-    series of its own; before its first snapshot the snapshots of the machine that it replays apply.
+    series of its own; before its first snapshot the snapshots of the machine that it replays apply. `polls` says by
+    provider and backend when the provider was last asked with success.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class AsOfIndex:
         observed: Iterable[Observed],
         statuses: Iterable[StatusSample] = (),
         aliases: Mapping[tuple[str, str], str] | None = None,
+        polls: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         self.summaries: list[Summary] = []
         self._aliases = {(provider_of(p), a.strip().lower()): b for (p, a), b in (aliases or {}).items()}
@@ -71,10 +77,29 @@ class AsOfIndex:
         self._rows: list[tuple[list[int], list[int]]] = []  # by series code: valid_from_ns, row
         self._by_id: dict[tuple[int, str], int] = {}
         self._by_bare_id: dict[str, int] = {}
+        self._last_seen_ns: list[int] = []  # by series code: the last instant at which a snapshot was published
         self._build(observed)
         self._columns()
         self._providers = sorted({series.provider for series in self._codes})
         self._resolved: dict[tuple[str | None, str | None], int] = {}
+        self._follow(statuses, polls or {})
+
+    def followed(self, statuses: Iterable[StatusSample], polls: Mapping[tuple[str, str], int]) -> AsOfIndex:
+        """The same snapshots with other statuses and polls, which come far more often."""
+        other = copy.copy(self)
+        other._follow(statuses, polls)  # noqa: SLF001
+        return other
+
+    def _follow(self, statuses: Iterable[StatusSample], polls: Mapping[tuple[str, str], int]) -> None:
+        self._polled: dict[Series, int] = {}
+        for (provider, backend), polled_ns in polls.items():
+            series = self._series(provider, backend)
+            self._polled[series] = max(polled_ns, self._polled.get(series, 0))
+        confirmed = [
+            max(seen_ns, self._polled.get(series, 0))
+            for series, seen_ns in zip(self._codes, self._last_seen_ns, strict=True)
+        ]
+        self._confirmed_to = np.array([*confirmed, 0, 0], dtype=np.int64)  # until then nothing newer can turn up
         self._statuses: dict[tuple[str, str], tuple[list[int], list[StatusSample]]] = {}
         for sample in sorted(statuses, key=lambda s: s.observed_at_ns):
             series = self._series(sample.provider, sample.backend)
@@ -109,6 +134,7 @@ class AsOfIndex:
             rows.append(len(self.summaries))
             self.summaries.append(msgspec.structs.replace(summary, valid_to_ns=valid_to))
         self._rows.append((times, rows))
+        self._last_seen_ns.append(_FOREVER if series.simulated else max(last_of_instant))
         held = {self.summaries[row].valid_from_ns: row for row in rows}
         for summary in sorted(listed, key=_precedence):
             if summary.calibration_id is None:
@@ -123,7 +149,12 @@ class AsOfIndex:
             self._by_bare_id[summary.calibration_id] = row if same else AMBIGUOUS
 
     def _columns(self) -> None:
-        self._arrays = [(np.array(times, dtype=np.int64), np.array(rows, dtype=np.int32)) for times, rows in self._rows]
+        """By series code; UNKNOWN and AMBIGUOUS, as indexes, mean the last two entries, where nothing matches."""
+        self._times = [np.array(times, dtype=np.int64) for times, _ in self._rows]
+        self._first_row = np.array([rows[0] - 1 for _, rows in self._rows] + [0, 0], dtype=np.int32)
+        self._earliest_ns = np.array(
+            [max(times[0], 1) for times, _ in self._rows] + [_FOREVER, _FOREVER], dtype=np.int64
+        )
 
     def _series(self, provider: str, backend: str) -> Series:
         provider = provider_of(provider)
@@ -139,6 +170,11 @@ class AsOfIndex:
         """All snapshots of one backend in the order of their validity."""
         code = self.series_code(provider, backend)
         return [self.summaries[row] for row in self._rows[code][1]] if code >= 0 else []
+
+    def polled_ns(self, provider: str | None, backend: str | None) -> int | None:
+        """When the provider was last asked for this backend with success; None where nobody asks."""
+        code = self.series_code(provider, backend)
+        return self._polled.get(list(self._codes)[code]) if code >= 0 else None
 
     def series_code(self, provider: str | None, backend: str | None) -> int:
         """The number of a backend's series for `match_codes`; UNKNOWN or AMBIGUOUS where there is none."""
@@ -156,7 +192,7 @@ class AsOfIndex:
             return UNKNOWN
         found = {
             code
-            for candidate in ([provider] if provider else self._providers)
+            for candidate in _candidates(provider, self._providers)
             if (code := self._lookup(self._series(candidate, backend))) is not None
         }
         if len(found) > 1:
@@ -167,11 +203,18 @@ class AsOfIndex:
         return self._codes.get(series, self._codes.get(series._replace(simulated=False)))
 
     def match(
-        self, provider: str | None, backend: str | None, t_exec_ns: int | None, calibration_id: str | None = None
+        self,
+        provider: str | None,
+        backend: str | None,
+        t_exec_ns: int | None,
+        calibration_id: str | None = None,
+        *,
+        simulator: bool = False,
     ) -> Match:
         """The snapshot in force on `backend` at `t_exec_ns` (None, <= 0 or beyond 63 bits: unknown).
 
-        An id names a snapshot of that backend or, without a backend, the only content stored under it.
+        An id names a snapshot of that backend or, without a backend, the only content stored under it. A simulator
+        replays what is known of its machine: nothing newer can turn up for it.
         """
         code = self.series_code(provider, backend)
         unknown_id = ""
@@ -189,7 +232,18 @@ class AsOfIndex:
         at = bisect_right(times, t_exec_ns) - 1
         if at < 0:
             return Match(None, "none", f"{unknown_id}the first snapshot is of {format_ns(times[0])}")
-        return Match(self.summaries[rows[at]], "as_of", f"{unknown_id}in force at the execution time")
+        found = self.summaries[rows[at]]
+        if simulator or t_exec_ns <= self._confirmed_to[code]:
+            return Match(found, "as_of", f"{unknown_id}in force at the execution time")
+        return Match(found, "as_of_unconfirmed", f"{unknown_id}the provider was not asked since the execution time")
+
+    def changed_between(self, provider: str | None, backend: str | None, start_ns: int, end_ns: int) -> bool:
+        """Whether another snapshot than that of `start_ns` came into force until `end_ns`."""
+        code = self.series_code(provider, backend)
+        if code < 0:
+            return False
+        times, _ = self._rows[code]
+        return 0 < bisect_right(times, start_ns) < bisect_right(times, end_ns)
 
     def _row_by_id(self, code: int, backend: str | None, calibration_id: str) -> int:
         if backend:
@@ -219,28 +273,27 @@ class AsOfIndex:
         """The as-of join alone, for columns of `series_code` numbers and instants."""
         code = np.asarray(codes, dtype=np.int64)
         t = np.asarray(t_exec_ns, dtype=np.int64)
-        row = np.full(code.shape, UNKNOWN, dtype=np.int32)
+        row = np.zeros(code.shape, dtype=np.int32)
         if not code.size:
-            return Matches(row, np.zeros(0, dtype=np.uint8))
+            return Matches(row, row.astype(np.uint8))
         order = np.argsort(code.astype(np.int16 if len(self._rows) < 2**15 else np.int64), kind="stable")
         present, starts = np.unique(code[order], return_index=True)
         for series, members in zip(present, np.split(order, starts[1:]), strict=True):
-            if series < 0:
-                continue
-            times, rows = self._arrays[series]
-            asked = t[members]
-            at = np.searchsorted(times, asked, side="right") - 1
-            row[members] = np.where((at >= 0) & (asked > 0), rows[at], np.int32(UNKNOWN))
-        return Matches(row, (row >= 0).astype(np.uint8))
+            if series >= 0:
+                row[members] = np.searchsorted(self._times[series], t[members], side="right")
+        row += self._first_row[code]
+        row[t < self._earliest_ns[code]] = UNKNOWN
+        kind = np.where(t <= self._confirmed_to[code], _AS_OF, _UNCONFIRMED)
+        kind[row < 0] = 0
+        return Matches(row, kind)
 
     def status(self, provider: str | None, backend: str | None, t_exec_ns: int | None) -> StatusSample | None:
         """The last status sample at or before `t_exec_ns`; a sample taken later says nothing about the run."""
         if not backend or t_exec_ns is None or not self._statuses:
             return None
-        candidates = [provider] if provider else sorted({p for p, _ in self._statuses})
         found = [
             (times, samples)
-            for candidate in candidates
+            for candidate in _candidates(provider, sorted({p for p, _ in self._statuses}))
             if (series := self._series(candidate, backend))
             and not series.simulated
             and (kept := self._statuses.get((series.provider, series.name)))
@@ -251,6 +304,15 @@ class AsOfIndex:
         times, samples = found[0]
         at = bisect_right(times, t_exec_ns) - 1
         return samples[at] if at >= 0 else None
+
+    def newest_statuses(self) -> list[StatusSample]:
+        """The last status sample of every backend that has one."""
+        return [samples[-1] for _, samples in self._statuses.values()]
+
+
+def _candidates(provider: str | None, known: list[str]) -> list[str]:
+    """Whose backend a name may be: the provider's, or anybody's where none is named or only who sold the time."""
+    return [provider] if provider and provider_of(provider) not in RESELLERS else known
 
 
 def _precedence(summary: Summary) -> tuple[int, int, str, str, str]:

@@ -9,14 +9,18 @@ import msgspec
 from eigenspan.calibration import instants, names
 from eigenspan.calibration.summary import Summary
 
-MatchKind = Literal["id", "as_of", "none"]
+MatchKind = Literal["id", "as_of", "as_of_unconfirmed", "none"]
+Status = Literal["idle", "busy", "online", "calibration", "maintenance", "offline", "error"]
 Attributes = dict[str, str | int | float]
 
 _SHORT: Final = len("sha256:") + 16
 
 
 class StatusSample(msgspec.Struct, frozen=True):
-    """What a provider said of a backend at one moment. `lower_bound`: "more than", as in Braket's ">4000"."""
+    """What a provider said of a backend at one moment. `lower_bound`: "more than", as in Braket's ">4000".
+
+    `queue_s` is the provider's own estimate of the wait. The window is the current or the next one in which jobs run.
+    """
 
     provider: str
     backend: str
@@ -24,6 +28,10 @@ class StatusSample(msgspec.Struct, frozen=True):
     status: str | None = None
     queue_length: int | None = None
     lower_bound: bool = False
+    queue_s: float | None = None
+    rate_limit_remaining: int | None = None
+    window_start_ns: int | None = None
+    window_end_ns: int | None = None
 
 
 def backend_attributes(
@@ -31,13 +39,16 @@ def backend_attributes(
     t_exec_ns: int | None,
     match_kind: MatchKind,
     status: StatusSample | None = None,
+    *,
+    changed: bool = False,
 ) -> Attributes:
     """Attributes for a span that ran at `t_exec_ns` (None: unknown) under `summary`.
 
     A value that the snapshot does not have is left out; nothing is ever written as a zero that was not measured.
-    Ages are seconds before `t_exec_ns`, negative where the execution preceded the snapshot that its id names.
+    `changed`: another snapshot came into force while the job ran. Ages are seconds before `t_exec_ns`, negative where the
+    execution preceded the snapshot that its id names.
     """
-    values: dict[str, str | int | float | None] = {names.MATCH: match_kind}
+    values: dict[str, str | int | float | None] = {names.MATCH: match_kind, names.CHANGED: changed or None}
     if summary is not None:
         values |= {
             names.VERSION: summary.version[:_SHORT],
@@ -54,14 +65,25 @@ def backend_attributes(
             names.OPERATIONAL_QUBITS: summary.operational_qubits or None,
             names.OPERATIONAL_PAIRS: summary.operational_pairs or None,
             names.OLDEST_VALUE_AGE: _age(t_exec_ns, summary.oldest_measured_at_ns),
+            names.STATISTIC: summary.statistic,
             names.BENCHMARK_EPLG: summary.eplg,
             names.BENCHMARK_CLOPS: summary.clops,
             names.BENCHMARK_QUANTUM_VOLUME: summary.quantum_volume,
         }
     if status is not None:
-        values |= {names.STATUS: status.status, names.QUEUE_LENGTH: status.queue_length}
+        values |= {
+            names.STATUS: status.status,
+            names.QUEUE_LENGTH: status.queue_length,
+            names.RATE_LIMIT_REMAINING: status.rate_limit_remaining,
+            names.WINDOW_START: _text(status.window_start_ns),
+            names.WINDOW_END: _text(status.window_end_ns),
+        }
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _age(t_exec_ns: int | None, since_ns: int | None) -> float | None:
     return None if t_exec_ns is None or since_ns is None else (t_exec_ns - since_ns) / instants.NS
+
+
+def _text(ns: int | None) -> str | None:
+    return None if ns is None else instants.format_ns(ns)

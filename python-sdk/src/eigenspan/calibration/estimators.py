@@ -61,7 +61,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     `operations` with sites give a product over what was executed. Otherwise the physical `qubits`, or only the numbers
     of one- and two-qubit gates and measurements, give a product of medians. `measured` holds a label a measurement.
-    A count of None is unknown and is not the same as 0.
+    A count of None is unknown and is not the same as 0. `duration_s` is that of the circuit's schedule.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -79,9 +79,24 @@ def circuit_attributes(snapshot: Snapshot, usage: Usage) -> Attributes:
     Qubits that the snapshot does not know, sites that are not operational and errors that are not reported are
     counted in missing_terms and contribute a factor of 1; with no known term at all there is no probability.
     """
+    if not snapshot.gates and snapshot.device.statistic is not None:
+        return count_attributes(summarise(snapshot), _counted(usage))
     if usage.operations or usage.qubits or usage.measured:
         return _OnQubits(snapshot, usage).attributes()
     return count_attributes(summarise(snapshot), usage)
+
+
+def _counted(usage: Usage) -> Usage:
+    """The counts of gates by their number of qubits, for a backend whose provider tells no sites apart."""
+    if not usage.operations:
+        return usage
+    gates = [(len(op.qubits), op.count) for op in usage.operations if _name(op.gate) not in FREE | MEASURE]
+    return msgspec.structs.replace(
+        usage,
+        one_qubit_gates=sum(count for arity, count in gates if arity == 1),
+        two_qubit_gates=sum(count for arity, count in gates if arity == 2),
+        measurements=len(usage.measured) or usage.measurements,
+    )
 
 
 def count_attributes(summary: Summary, usage: Usage) -> Attributes:
@@ -121,7 +136,7 @@ class _OnQubits:
         self.position = {name: i for i, name in enumerate(snapshot.qubits.id)}
         self.gates = {gate.name: gate for gate in snapshot.gates}
         self.sites: dict[str, dict[tuple[int, ...], int]] = {}
-        self.unusable: set[tuple[str, tuple[Label, ...]]] = set()
+        self.unusable: set[tuple[str, tuple[int, ...]]] = set()
 
     def attributes(self) -> Attributes:
         measured = [self.at(label) for label in self.usage.measured]
@@ -132,11 +147,43 @@ class _OnQubits:
         if errors := [error for error in readout if error is not None]:
             attributes[names.CIRCUIT_READOUT_ERROR_MAX] = max(errors)
         if t2:
-            attributes[names.CIRCUIT_T2_MIN] = min(t2)
-            if self.usage.duration_s is not None:
-                attributes[names.CIRCUIT_COHERENCE_RATIO] = self.usage.duration_s / min(t2)
-        self.unusable |= {("", (self.snapshot.qubits.id[i],)) for i in used if not self.snapshot.qubits.operational[i]}
+            attributes |= {names.CIRCUIT_T2_MIN: min(t2), **self.coherence(min(t2))}
+        self.unusable |= {("", (i,)) for i in used if not self.snapshot.qubits.operational[i]}
         return attributes | {names.CIRCUIT_UNUSABLE_SITES: len(self.unusable)}
+
+    def coherence(self, t2_s: float) -> Attributes:
+        """How the circuit's duration compares with the worst T2, and whether that duration is its schedule's."""
+        duration_s, basis = self.usage.duration_s, "schedule"
+        if duration_s is None:
+            duration_s, basis = self.busiest_s(), "busiest_qubit"
+        if duration_s is None:
+            return {}
+        return {
+            names.CIRCUIT_COHERENCE_RATIO: duration_s / t2_s,
+            names.CIRCUIT_COHERENCE_MARGIN: t2_s - duration_s,
+            names.CIRCUIT_COHERENCE_BASIS: basis,
+        }
+
+    def busiest_s(self) -> float | None:
+        """The longest time that gates and readout take on one qubit: no schedule can be shorter. None if any is unknown."""
+        busy: dict[int, float] = {}
+        for operation in self.usage.operations:
+            name = _name(operation.gate)
+            if name in FREE or name in MEASURE or operation.count <= 0:
+                continue
+            duration_s = self.duration(name, operation.qubits)
+            if duration_s is None:
+                return None
+            for label in operation.qubits:
+                if (i := self.at(label)) is not None:
+                    busy[i] = busy.get(i, 0.0) + duration_s * operation.count
+        for label in self.usage.measured:
+            i = self.at(label)
+            readout_s = None if i is None else _value(self.snapshot.qubits.readout_duration_s, i)
+            if i is None or readout_s is None:
+                return None
+            busy[i] = busy.get(i, 0.0) + readout_s
+        return max(busy.values(), default=None)
 
     def at(self, label: Label) -> int | None:
         return self.position.get(qubit_label(label))
@@ -154,7 +201,7 @@ class _OnQubits:
 
     def from_operations(self, readout: list[float | None]) -> Attributes:
         terms: list[tuple[float | None, int]] = [(error, 1) for error in readout]
-        worst: list[float] = []
+        worst: list[tuple[float, str]] = []
         for operation in self.usage.operations:
             gate = _name(operation.gate)
             if operation.count <= 0 or gate in FREE or gate in MEASURE:
@@ -162,26 +209,43 @@ class _OnQubits:
             error = self.error(gate, operation.qubits)
             terms.append((error, operation.count))
             if error is not None and len(operation.qubits) == 2:
-                worst.append(error)
+                worst.append((error, self.pair(operation.qubits)))
         attributes = _product(terms) if terms else {}
         if worst:
-            attributes[names.CIRCUIT_TWO_QUBIT_ERROR_MAX] = max(worst)
+            attributes[names.CIRCUIT_TWO_QUBIT_ERROR_MAX], attributes[names.CIRCUIT_WORST_PAIR] = max(worst)
         return attributes | {names.CIRCUIT_BASIS: "operations"}
 
     def error(self, name: str, labels: tuple[Label, ...]) -> float | None:
         """The error of a gate on a site, looked up as written and then reversed; None when it is not known."""
+        found = self.site(name, labels)
+        if found is None:
+            return None
+        gate, index = found
+        if not gate.operational[index]:
+            self.unusable.add((gate.name, tuple(sorted(gate.sites[index]))))
+            return None
+        return gate.error[index]
+
+    def pair(self, labels: tuple[Label, ...]) -> str:
+        """The qubits of a pair by name, in the backend's order."""
+        known = sorted(i for label in labels if (i := self.at(label)) is not None)
+        return ",".join(self.snapshot.qubits.id[i] for i in known)
+
+    def duration(self, name: str, labels: tuple[Label, ...]) -> float | None:
+        """The duration of a gate on a site in seconds."""
+        found = self.site(name, labels)
+        return None if found is None else _value(found[0].duration_s, found[1])
+
+    def site(self, name: str, labels: tuple[Label, ...]) -> tuple[Gate, int] | None:
+        """A gate and the index of a site, looked up as written and then reversed."""
         gate = self.gate(name, len(labels))
         site = tuple(i for label in labels if (i := self.at(label)) is not None)
         if gate is None or len(site) != len(labels):
             return None
-        sites = self.sites.setdefault(gate.name, {tuple(s): i for i, s in enumerate(gate.sites)})
-        index = sites.get(site, sites.get(site[::-1]))
-        if index is None:
-            return None
-        if not gate.operational[index]:
-            self.unusable.add((gate.name, tuple(sorted(site))))
-            return None
-        return gate.error[index]
+        if gate.name not in self.sites:
+            self.sites[gate.name] = {tuple(s): i for i, s in enumerate(gate.sites)}
+        index = self.sites[gate.name].get(site, self.sites[gate.name].get(site[::-1]))
+        return None if index is None else (gate, index)
 
     def gate(self, name: str, arity: int) -> Gate | None:
         found = self.gates.get(name)

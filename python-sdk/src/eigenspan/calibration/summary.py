@@ -3,7 +3,8 @@
 Let U_q be the operational qubits that have the value in question, and U_e the operational undirected pairs of one
 native two-qubit gate that have an error. A pair reported in both directions counts once, with the smaller error. Of
 several native two-qubit gates the one with most operational pairs is taken, ties by name. A statistic over an empty
-set is None.
+set is None. Where a provider publishes nothing for qubits and pairs, its number for the device takes the median's place
+and `statistic` says which number that is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from eigenspan.calibration.snapshot import Gate, Instants, Snapshot
 
 # The gate whose error stands for "the" single-qubit error: IBM's physical half turn, others' general pulse.
 IBM_SINGLE_QUBIT: Final = ("sx",)
-SINGLE_QUBIT: Final = ("prx", "phxz", "gpi2", "rx")
+SINGLE_QUBIT: Final = ("prx", "phxz", "gpi2", "rx", "v")
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,6 +50,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     eplg: float | None = None
     clops: int | None = None
     quantum_volume: int | None = None
+    statistic: str | None = None
 
     def completeness(self) -> int:
         """How many of the values are known: of two documents for one instant, the fuller one is used."""
@@ -144,6 +146,17 @@ def summarise(snapshot: Snapshot) -> Summary:
         dates.add(gate.measured_at, pairs.values())
         two_errors = [error for i in pairs.values() if (error := gate.error[i]) is not None]
 
+    whole = snapshot.device
+    values = [
+        [t1, whole.t1_s],
+        [t2, whole.t2_s],
+        [readout, whole.readout_error],
+        [one_error, whole.gate_1q_error],
+        [median(two_errors), whole.gate_2q_error],
+    ]
+    borrowed = any(own is None and of_device is not None for own, of_device in values)
+    t1, t2, readout, one_error, two_error = (of_device if own is None else own for own, of_device in values)
+
     figures = {benchmark.name: benchmark.value for benchmark in snapshot.benchmarks}
     clops = next((figures[name] for name in ("clops_h", "clops_v", "clops") if name in figures), None)
     volume = figures.get("quantum_volume")
@@ -162,7 +175,7 @@ def summarise(snapshot: Snapshot) -> Summary:
         single_qubit_gate=one.name if one is not None and one_error is not None else None,
         single_qubit_error_median=one_error,
         two_qubit_gate=two[0].name if two is not None and two_errors else None,
-        two_qubit_error_median=median(two_errors),
+        two_qubit_error_median=two_error,
         two_qubit_error_max=max(two_errors, default=None),
         operational_qubits=len(working),
         operational_pairs=len(two_errors),
@@ -170,6 +183,7 @@ def summarise(snapshot: Snapshot) -> Summary:
         eplg=eplg(snapshot),
         clops=None if clops is None else int(clops),
         quantum_volume=None if volume is None else int(volume),
+        statistic=(whole.statistic or "unspecified") if borrowed else None,
     )
 
 

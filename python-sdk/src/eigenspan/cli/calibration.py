@@ -10,47 +10,17 @@ from typing import Any
 import click
 import msgspec
 
-from eigenspan.calibration import CalibrationError, CalibrationStore, Snapshot, Summary, Usage, instants
+from eigenspan.calibration import CalibrationError, Snapshot, Summary, Usage, instants
 from eigenspan.calibration.attributes import backend_attributes
 from eigenspan.calibration.backends import qubit_label
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.calibration.importers.detect import Hints
-from eigenspan.collector.settings import Service
-
-STORE_FILE = "calibration.db"
-
-
-def _instant(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """An RFC 3339 instant with an offset, as nanoseconds."""
-    try:
-        return None if value is None else instants.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; write for example 2025-02-26T20:26:08Z") from error
-
-
-_data = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Service().data,
-    show_default=True,
-    help="The collector's data directory.",
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _open(data: Path) -> CalibrationStore:
-    try:
-        return CalibrationStore(data.expanduser() / STORE_FILE)
-    except (OSError, CalibrationError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _open_existing(data: Path) -> CalibrationStore:
-    if not (data.expanduser() / STORE_FILE).is_file():
-        raise click.ClickException(
-            f"no calibrations in {data}; import some with `eigenspan calibration import` or give --data"
-        )
-    return _open(data)
+from eigenspan.calibration.pullers.opening import plans
+from eigenspan.calibration.pullers.poller import Poller
+from eigenspan.calibration.store import QUARANTINE_BYTES
+from eigenspan.cli import calibration_drift
+from eigenspan.cli.calibration_store import as_json_option, data_option, instant, open_existing, open_store
+from eigenspan.collector.settings import PollSettings
 
 
 @click.group()
@@ -58,23 +28,32 @@ def calibration() -> None:
     """Calibration snapshots: what backends were like, and when."""
 
 
+for _command in (
+    calibration_drift.diff,
+    calibration_drift.history,
+    calibration_drift.quality_,
+    calibration_drift.quarantine,
+):
+    calibration.add_command(_command)
+
+
 @calibration.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--backend", help="The backend's name, for documents that do not carry it (Google metrics).")
+@click.option("--backend", help="The backend's name, for documents that do not carry it (Google, Braket, IQM).")
 @click.option(
     "--valid-from",
     metavar="TIME",
-    callback=_instant,
-    help="When it was taken, for documents that do not say (Google metrics).",
+    callback=instant,
+    help="When it was taken, for documents that do not say (Google).",
 )
-@_data
+@data_option
 def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | None, data: Path) -> None:
     """Import calibration documents; the format is detected, .gz is unpacked.
 
     Each file is stored or refused as a whole. The exit status is 1 if any was refused.
     """
     failed = 0
-    with _open(data) as store:
+    with open_store(data) as store:
         for path in files:
             if path.with_name(path.name.replace("conf_", "props_", 1)) in files and path.name.startswith("conf_"):
                 click.echo(f"{'used':<10} {path.name}: with its props_ file")
@@ -84,6 +63,8 @@ def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | N
             except CalibrationError as error:
                 failed += 1
                 click.echo(f"refused    {error}", err=True)
+                if path.is_file() and path.stat().st_size <= QUARANTINE_BYTES:
+                    store.quarantine(path.read_bytes(), error, time.time_ns())
             else:
                 stored = store.document(put.version)
                 click.echo(f"{put.outcome:<10} {path.name}: {stored.backend.name} {put.version[:23]}")
@@ -92,12 +73,34 @@ def import_(*, files: tuple[Path, ...], backend: str | None, valid_from: int | N
         raise SystemExit(1)
 
 
+@calibration.command("pull")
+@click.argument("provider", type=click.Choice(["ibm", "google", "braket", "ionq", "iqm", "azure"]))
+@click.option("--backend", "backends", multiple=True, help="Which to ask for; may be repeated. None: all there are.")
+@click.option("--endpoint", default="", help="The service's URL, for iqm and azure.")
+@click.option(
+    "--history-days", type=float, default=0.0, help="Days of the past to fetch, where the provider keeps them."
+)
+@data_option
+def pull(*, provider: str, backends: tuple[str, ...], endpoint: str, history_days: float, data: Path) -> None:
+    """Ask PROVIDER's live service once, as the collector does hourly. Credentials are its SDK's usual ones."""
+    wanted = {"provider": provider, "backends": list(backends), "endpoint": endpoint, "history_days": history_days}
+    settings = msgspec.convert(wanted, PollSettings)
+    with open_store(data) as store:
+        poller = Poller(store, plans([settings]))
+        while (wait_s := poller.step()) <= 1.0:
+            time.sleep(wait_s)
+    for (_, outcome), n in sorted(poller.counts.items()):
+        click.echo(f"{outcome:<10} {n:>6}")
+    if not poller.counts[provider, "polled"] + poller.counts[provider, "status"]:
+        raise click.ClickException(f"{provider} could not be asked")
+
+
 @calibration.command("list")
-@_as_json
-@_data
+@as_json_option
+@data_option
 def list_(*, as_json: bool, data: Path) -> None:
     """List the backends with stored snapshots."""
-    with _open_existing(data) as store:
+    with open_existing(data) as store:
         index = store.index()
         rows = []
         for series in index.backends:
@@ -128,14 +131,14 @@ def list_(*, as_json: bool, data: Path) -> None:
 @calibration.command("show")
 @click.argument("backend")
 @click.option("--provider", help="The provider, when several have a backend of this name.")
-@click.option("--at", metavar="TIME", callback=_instant, help="When the job executed (default: now).")
+@click.option("--at", metavar="TIME", callback=instant, help="When the job executed (default: now).")
 @click.option("--qubits", help="Comma-separated qubits to look at, such as 0,1,2 or 4_1,4_2.")
-@_as_json
-@_data
+@as_json_option
+@data_option
 def show(*, backend: str, provider: str | None, at: int | None, qubits: str | None, as_json: bool, data: Path) -> None:
     """Show the snapshot of BACKEND that was in force, and every span attribute that it gives."""
     at = time.time_ns() if at is None else at
-    with _open_existing(data) as store:
+    with open_existing(data) as store:
         index = store.index()
         match = index.match(provider, backend, at)
         if match.snapshot is None:

@@ -1,8 +1,10 @@
 """The calibration join: which snapshot was in force when each span's job executed.
 
-Execution time, in this order: the provider's own running timestamp on the span or on another span of the same job;
-the end of the span that executed the job; the end of the span itself, unless it only submits (a PRODUCER span's end
-says nothing about when the job ran, so it then gets no calibration).
+Execution time, in this order: the provider's own timestamp of the start on the span or on another span of the same job;
+its timestamp of the end, where it gives no start; the end of the span that executed the job; the end of the span itself,
+unless it only submits (a PRODUCER span's end says nothing about when the job ran, so it then gets no calibration). Never a
+span's start: that is when a client began to wait. Amazon Braket tells when a task was created and when it ended, not when it
+began to run: there the end comes first, for a start may be no more than the creation.
 """
 
 from __future__ import annotations
@@ -10,17 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from eigenspan.collector.traces import Due
+from eigenspan.collector.due import Due
 
 if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex, Match
     from eigenspan.calibration.attributes import StatusSample
 
 _PRODUCER = 4
+
+_STARTS_ARE_NOT_TOLD = ("arn:aws:braket:",)  # how job ids begin whose provider tells no start
+
+Times = dict[tuple[int, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Calibrated:
     executed_ns: int
     match: Match
     status: StatusSample | None
+    changed: bool = False  # another snapshot came into force before the job's stated end
 
 
 def calibrate(quantum: pl.DataFrame, index: AsOfIndex) -> list[Calibrated]:
@@ -41,29 +48,57 @@ def calibrate(quantum: pl.DataFrame, index: AsOfIndex) -> list[Calibrated]:
     if quantum.is_empty():
         return []
     rows = list(quantum.iter_rows(named=True))
-    stated: dict[tuple[int, str], int] = {}
-    ended: dict[tuple[int, str], int] = {}
+    started, stopped, ended = _times_of_jobs(rows)
+    out = []
+    for row in rows:
+        job = (row["trace"], row["job_id"])
+        start_ns = instant_ns(row["execution_start"]) or started.get(job)
+        stop_ns = instant_ns(row["execution_end"]) or stopped.get(job)
+        if row["job_id"] is not None and row["job_id"].startswith(_STARTS_ARE_NOT_TOLD) and stop_ns:
+            start_ns = None
+        executed_ns = start_ns or stop_ns
+        if executed_ns is None:
+            executed_ns = ended.get(job) if row["kind"] == _PRODUCER else row["end_ns"]
+        if executed_ns:
+            provider, backend = row["provider"], row["backend"]
+            simulator = bool(row["simulator"])
+            match = index.match(provider, backend, executed_ns, row["calibration_id"], simulator=simulator)
+            status = index.status(provider, backend, executed_ns)
+            at = (row["trace"], row["position"], row["offset"], row["length"])
+            changed = bool(
+                start_ns and stop_ns and not simulator and index.changed_between(provider, backend, start_ns, stop_ns)
+            )
+            out.append(Calibrated(*at, executed_ns, match, status, changed))
+    return out
+
+
+def _times_of_jobs(rows: list[dict[str, Any]]) -> tuple[Times, Times, Times]:
+    """By trace and job: when the provider says that it started and ended, and when the last span that executed it ended."""
+    started: Times = {}
+    stopped: Times = {}
+    ended: Times = {}
     for row in rows:
         if row["job_id"] is None:
             continue
         job = (row["trace"], row["job_id"])
-        start_ns = instant_ns(row["execution_start"])
-        if start_ns is not None:
-            stated[job] = start_ns
+        if (start_ns := instant_ns(row["execution_start"])) is not None:
+            started[job] = start_ns
         elif row["kind"] != _PRODUCER:
             ended[job] = max(ended.get(job, 0), row["end_ns"])
-    out = []
-    for row in rows:
-        job = (row["trace"], row["job_id"])
-        executed_ns = instant_ns(row["execution_start"]) or stated.get(job)
-        if executed_ns is None:
-            executed_ns = ended.get(job) if row["kind"] == _PRODUCER else row["end_ns"]
-        if executed_ns:
-            match = index.match(row["provider"], row["backend"], executed_ns, row["calibration_id"])
-            status = index.status(row["provider"], row["backend"], executed_ns)
-            at = (row["trace"], row["position"], row["offset"], row["length"])
-            out.append(Calibrated(*at, executed_ns, match, status))
-    return out
+        if (stop_ns := instant_ns(row["execution_end"])) is not None:
+            stopped[job] = stop_ns
+    return started, stopped, ended
+
+
+def unconfirmed(quantum: pl.DataFrame, index: AsOfIndex) -> set[int]:
+    """The traces with a span whose snapshot a later poll may still replace, on a backend that somebody polls."""
+    return {
+        found.trace
+        for found in calibrate(quantum, index)
+        if found.match.kind == "as_of_unconfirmed"
+        and found.match.snapshot is not None
+        and index.polled_ns(found.match.snapshot.provider, found.match.snapshot.backend) is not None
+    }
 
 
 def instant_ns(text: str | None) -> int | None:

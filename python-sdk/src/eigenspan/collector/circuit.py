@@ -29,6 +29,7 @@ def read_usage(span: bytes) -> Usage | None:
     qubits = tuple(_texts(attributes.get(q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS)))
     total, two = attributes.get(q.QUANTUM_CIRCUIT_GATE_COUNT), attributes.get(q.QUANTUM_CIRCUIT_TWO_QUBIT_GATE_COUNT)
     measurements = attributes.get(q.QUANTUM_CIRCUIT_MEASUREMENT_COUNT)
+    duration_s = attributes.get(q.QUANTUM_CIRCUIT_DURATION)
     usage = Usage(
         operations=tuple(gates),
         qubits=qubits,
@@ -36,8 +37,9 @@ def read_usage(span: bytes) -> Usage | None:
         one_qubit_gates=total - two if isinstance(total, int) and isinstance(two, int) and total >= two else None,
         two_qubit_gates=two if isinstance(two, int) else None,
         measurements=measurements if isinstance(measurements, int) else None,
+        duration_s=duration_s if isinstance(duration_s, float) and 0 < duration_s < 1e6 else None,
     )
-    return None if usage == Usage() else usage
+    return None if usage in (Usage(), Usage(duration_s=usage.duration_s)) else usage
 
 
 def _plain(value: AnyValue) -> Plain | None:

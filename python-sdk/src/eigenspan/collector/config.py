@@ -233,8 +233,8 @@ def _struct_in(info: Any) -> Any:
 def to_yaml(settings: Settings) -> str:
     """The settings in force as YAML, with secrets (header values) masked."""
     document = msgspec.to_builtins(settings)
-    auth = document["receivers"]["otlp"]["auth"]
-    auth["tokens"] = ["***"] * len(auth["tokens"])
+    for holder in (document["receivers"]["otlp"]["auth"], document["processors"]["calibration"]):
+        holder["tokens"] = ["***"] * len(holder["tokens"])
     for exporter in document["exporters"].values():
         exporter["headers"] = dict.fromkeys(exporter["headers"], "***")
     return str(yaml.safe_dump(document, sort_keys=False, width=120))

@@ -18,12 +18,13 @@ import polars as pl
 
 from eigenspan.calibration.attributes import backend_attributes
 from eigenspan.calibration.estimators import circuit_attributes
-from eigenspan.collector.calibrate import Calibrated, calibrate, describe
+from eigenspan.collector.calibrate import Calibrated, calibrate, describe, unconfirmed
 from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
 from eigenspan.collector.conform import Compliance, conform, parse
 from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, key_of, trace_bytes
+from eigenspan.collector.due import Hold
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex
     from eigenspan.calibration.snapshot import Snapshot
     from eigenspan.collector.decide import Rules
+    from eigenspan.collector.due import Due, Late
     from eigenspan.collector.jobs import JobKey
     from eigenspan.collector.log import Live, Log
     from eigenspan.collector.measure import SpanMetrics
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from eigenspan.collector.regret import Regret
     from eigenspan.collector.spans import Signal
     from eigenspan.collector.state import State
-    from eigenspan.collector.traces import Due, Late, Traces
+    from eigenspan.collector.traces import Traces
 
 LATE_ERROR = "late_error"
 """The rule that keeps an error whose trace was dropped before it came and is in the log no more."""
@@ -55,10 +57,15 @@ _HOUSEKEEPING_NS = 5_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Calibrations:
-    """The as-of index of every snapshot, and the way to a whole document by its version."""
+    """The as-of index of every snapshot, the way to a whole document by its version, and how long to wait for a poll."""
 
     index: Callable[[], AsOfIndex]
     document: Callable[[str], Snapshot]
+    wait_s: float = 0.0
+
+    def hold(self) -> Hold | None:
+        """Lets due traces wait for the poll that confirms their snapshot; None where nothing waits."""
+        return Hold(lambda quantum: unconfirmed(quantum, self.index()), self.wait_s) if self.wait_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ class Pipeline:
         if not self._batches:  # else what came before is not taken in yet, and the receiver's own bound must hold
             self._batches = self.receiver.committed()
         self._take_in()
-        due = self.traces.due(log_ns)
+        due = self.traces.due(log_ns, self.calibrations.hold())
         if due is not None:
             try:
                 self._decide(due, log_ns, wall_ns)
@@ -320,7 +327,9 @@ class Pipeline:
         adds: dict[tuple[int, int], Add] = {}
         for found in calibrated:
             summary = found.match.snapshot
-            attributes = backend_attributes(summary, found.executed_ns, found.match.kind, found.status)
+            attributes = backend_attributes(
+                summary, found.executed_ns, found.match.kind, found.status, changed=found.changed
+            )
             if summary is not None:
                 span = self.log.read_part(found.position, found.offset, found.length)
                 usage = read_usage(span)

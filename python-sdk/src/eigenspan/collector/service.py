@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 
 from eigenspan.calibration.importers import shipped
+from eigenspan.calibration.pullers.opening import plans
+from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
@@ -131,6 +133,7 @@ class Collector:
         )
         self.calibrations = CalibrationStore(data / "calibration.db")
         self._import_calibrations()
+        self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
         checkpoint = self.state.checkpoint()
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
         self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
@@ -163,7 +166,10 @@ class Collector:
             receiver=self.receiver, log=self.log, state=self.state, traces=self.traces, decided=decided,
             regret=regret,
             reread=self._reread, rules=self.rules,
-            calibrations=Calibrations(self.calibrations.index, self.calibrations.document), metrics=self.metrics,
+            calibrations=Calibrations(
+                self.calibrations.index, self.calibrations.document, settings.processors.calibration.wait_for_snapshot
+            ),
+            metrics=self.metrics,
             compliance=self.compliance,
             conventions=Conventions(schema, conventions.normalise, conventions.keep_original),
             exporters=exporters,  # type: ignore[arg-type]
@@ -219,9 +225,14 @@ class Collector:
     def _import_calibrations(self) -> None:
         settings = self.settings.processors.calibration
         if settings.shipped:
-            shipped.import_shipped(self.calibrations)
+            for report in shipped.import_shipped(self.calibrations):
+                if report.outcome == "failed":
+                    _logger.warning("a calibration that an SDK ships is left out: %s", report.message)
         for file in settings.files:
             self.calibrations.import_file(Path(file).expanduser())
+        for alias, target in settings.aliases.items():
+            provider, _, backend = target.partition("/")
+            self.calibrations.add_alias(provider, alias, backend)
 
     def _replayed(self, position: int) -> Iterator[Committed]:
         records = self.log.replay(position)
@@ -249,6 +260,7 @@ class Collector:
         self.receiver.start()
         for worker in self.workers:
             worker.start()
+        self.poller.start()
         self._thread.start()
         if self.push:
             self.push.start()
@@ -317,6 +329,7 @@ class Collector:
             await self.receiver.stop()
         await stop_asgi(self._servers)
         self._stopping.set()
+        await asyncio.to_thread(self.poller.stop)
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         self.turn()

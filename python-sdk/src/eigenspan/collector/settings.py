@@ -198,6 +198,26 @@ class SamplingProcessor(_Settings):
     )
 
 
+class PollSettings(_Settings, kw_only=True):
+    """One live service that is asked. Credentials are those that the provider's own SDK finds; none is written here."""
+
+    provider: Annotated[
+        Literal["ibm", "google", "braket", "ionq", "iqm", "azure"],
+        Meta(description="Whose service: ibm, google and braket by their SDKs, ionq, iqm and azure over HTTP."),
+    ]
+    backends: Annotated[
+        list[str], Meta(description="Which to ask for (device ARNs for braket); none: all there are.")
+    ] = []
+    endpoint: Annotated[str, Meta(description="The service's URL, for iqm and azure, or another one for ionq.")] = ""
+    interval: Annotated[float, Meta(ge=1, description="Seconds between two questions for a calibration.")] = 3600.0
+    status_interval: Annotated[float, Meta(ge=1, description="Seconds between two questions for status and queue.")] = (
+        300.0
+    )
+    history_days: Annotated[
+        float, Meta(ge=0, le=3660, description="Days of the past to fetch once, where the provider keeps them.")
+    ] = 0.0
+
+
 class CalibrationProcessor(_Settings):
     """Where calibration snapshots come from."""
 
@@ -205,6 +225,25 @@ class CalibrationProcessor(_Settings):
         True
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
+    aliases: Annotated[
+        dict[str, Annotated[str, Meta(pattern=r"^[^/]+/.+$")]],
+        Meta(description="Other names of backends: what spans say → PROVIDER/BACKEND as calibrations name it."),
+    ] = {}
+    tokens: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(description="Bearer tokens, one of which a POST of a snapshot must carry; none: nothing can be posted."),
+    ] = []
+    poll: Annotated[
+        list[PollSettings], Meta(description="Live services that are asked for calibrations and status.")
+    ] = []
+    wait_for_snapshot: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86400,
+            description="Seconds that a decision may wait, from a trace's last span, for the poll that confirms its snapshot.",
+        ),
+    ] = 0.0
 
 
 class ConventionsProcessor(_Settings):

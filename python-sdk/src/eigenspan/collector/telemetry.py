@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from eigenspan import __version__
+from eigenspan.calibration.gauges import gauges
 from eigenspan.collector.backend_metrics import expose_backends
 from eigenspan.collector.measure import OTHER
 from eigenspan.collector.prometheus import family
@@ -34,7 +35,11 @@ class Telemetry:
             from eigenspan.web.app import Page as PageApp
 
             c = self._collector
-            yield "page", extensions.page, PageApp(c.store, c.calibrations, self.summary)
+            yield (
+                "page",
+                extensions.page,
+                PageApp(c.store, c.calibrations, self.summary, c.settings.processors.calibration.tokens),
+            )
         if extensions.telemetry:
             yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus, "/status": self.status})
         if extensions.health:
@@ -145,6 +150,12 @@ class Telemetry:
             *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
             *family("eigenspan_spans_conformed_total", "counter", "What names from elsewhere on kept spans became.",
                     [({"what": what}, n) for what, n in sorted(c.pipeline.normalised.copy().items())]),
+            *family("eigenspan_calibration_polls_total", "counter", "Answers of live calibration services, by what became of them.",
+                    [({"provider": provider, "outcome": outcome}, n)
+                     for (provider, outcome), n in sorted(c.poller.counts.copy().items())]),
+            *family("eigenspan_calibration_quarantined", "gauge", "Calibration documents set aside because they cannot be believed.",
+                    [({}, len(c.calibrations.quarantined()))]),
+            *(line for g in gauges(c.calibrations.index(), c.clock.wall_ns()) for line in family(g.name, "gauge", g.help, g.rows)),
             *family("eigenspan_log_bytes", "gauge", "Bytes of the log on disk.", [({}, c.log.size_bytes)]),
             *family("eigenspan_log_damaged_bytes", "gauge", "Bytes of the log found damaged at start, by what was done.",
                     [({"done": "cut"}, c.log.torn_bytes),

@@ -12,7 +12,6 @@ measured on log time (see `clock`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import polars as pl
 
 from eigenspan.collector.columns import Chains, Ints, Rows
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
+from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
 from eigenspan.collector.jobs import Jobs, Settled, said
 from eigenspan.collector.spans import TYPES, ValueType, Watch
 from eigenspan.collector.watch import SPAN_ONLY
@@ -39,36 +39,8 @@ _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
     "state": object, "quantum": bool, "foreign": bool,
 }  # fmt: skip
-QUANTUM_SCHEMA: dict[str, Any] = {
-    "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
-    "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String,
-    "job_id": pl.String, "calibration_id": pl.String, "execution_start": pl.String,
-}  # fmt: skip
-"""What the calibration join needs of each span that names a backend."""
 _QUANTUM = [column for column in QUANTUM_SCHEMA if column != "trace"]
 _COPIED = ("position", "offset", "length", "span_id", "kind", "quantum", "foreign")
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Traces whose time has come.
-
-    `traces`: one row each, with the columns that rules may use. `quantum`: a row for each span that names a backend,
-    `trace` being the row in `traces`. `Traces.spans` gives their spans.
-    """
-
-    slots: Ints
-    keys: list[TraceKey]
-    traces: pl.DataFrame
-    quantum: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """Spans that arrived after their trace was decided, with those decisions."""
-
-    spans: pl.DataFrame
-    decisions: dict[TraceKey, Decision | Dropped]
 
 
 class Traces:
@@ -94,7 +66,9 @@ class Traces:
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
         self._spans = Chains(_SPAN_COLUMNS)
-        self._quantum = Chains({c: object if QUANTUM_SCHEMA[c] is pl.String else np.uint64 for c in _QUANTUM})
+        self._quantum = Chains(
+            {c: object if QUANTUM_SCHEMA[c] in (pl.String, pl.Boolean) else np.uint64 for c in _QUANTUM}
+        )
         self._slots: dict[TraceKey, int] = {}
         self._wheel: defaultdict[int, list[Ints]] = defaultdict(list)
         self._turned_to = 0
@@ -250,8 +224,8 @@ class Traces:
             for name in _QUANTUM:
                 self._quantum[name][rows] = found[name].to_numpy()
 
-    def due(self, log_ns: int) -> Due | None:
-        """Take the traces whose time has come; `close` gives their slots back. None where there are none."""
+    def due(self, log_ns: int, hold: Hold | None = None) -> Due | None:
+        """Take the traces whose time has come and that `hold` lets go; `close` gives their slots back. None of none."""
         t = self._traces
         found: list[Ints] = []
         later: list[Ints] = []
@@ -265,12 +239,22 @@ class Traces:
         if later:
             self._schedule(np.unique(np.concatenate(later)))
         slots = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        if hold is not None and len(slots):
+            slots = self._held_back(slots, log_ns, hold)
         early = self._over_limit(slots)
         if len(early):
             self.counts["decided_early"] += len(early)
         if not len(slots) and not len(early):
             return None
         return self._collect(np.concatenate((slots, early)), early)
+
+    def _held_back(self, slots: Ints, log_ns: int, hold: Hold) -> Ints:
+        t = self._traces
+        young = np.flatnonzero(t["seen_ns"][slots] + int(hold.most_s * _SECOND) > log_ns)
+        waits = young[sorted(hold.waits(self._quantum_frame(slots[young])))]
+        t["due_ns"][slots[waits]] = log_ns + _SECOND
+        self._schedule(slots[waits])
+        return np.delete(slots, waits)
 
     def _put_off(self, slots: Ints, log_ns: int) -> npt.NDArray[np.bool_]:
         """Which of these traces are due; those that wait for a job are not, before their time is up."""

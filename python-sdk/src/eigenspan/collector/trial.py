@@ -18,13 +18,14 @@ from eigenspan.collector.calibrate import calibrate, describe
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Logged, columns
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.due import Due
 from eigenspan.collector.errors import BadData, ConfigError, ScanError
 from eigenspan.collector.otlp import json_to_protobuf
 from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import engine
 from eigenspan.collector.spans import Payload
 from eigenspan.collector.success import success_probabilities
-from eigenspan.collector.traces import Due, Traces
+from eigenspan.collector.traces import Traces
 from eigenspan.store.traces import TraceStore
 
 if TYPE_CHECKING:

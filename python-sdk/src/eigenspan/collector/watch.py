@@ -23,6 +23,8 @@ BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "shots": (q.QUANTUM_JOB_SHOTS, "int", "span"),
     "queue_s": (q.QUANTUM_JOB_QUEUE_DURATION, "double", "span"),
     "execution_start": (q.QUANTUM_JOB_EXECUTION_START_TIME, "string", "span"),
+    "execution_end": (q.QUANTUM_JOB_EXECUTION_END_TIME, "string", "span"),
+    "simulator": (q.QUANTUM_BACKEND_SIMULATOR, "boolean", "span"),
     "calibration_id": (q.QUANTUM_BACKEND_CALIBRATION_ID, "string", "span"),
     "cost": (q.QUANTUM_COST_AMOUNT, "double", "span"),
     "currency": (q.QUANTUM_COST_CURRENCY, "string", "span"),

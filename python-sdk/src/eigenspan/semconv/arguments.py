@@ -88,6 +88,7 @@ class Job(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -109,8 +110,13 @@ class Job(TypedDict, total=False):
     backend_calibration_operational_qubits: int
     backend_calibration_operational_pairs: int
     backend_calibration_oldest_value_age: float
+    backend_calibration_statistic: str
+    backend_calibration_changed: bool
     backend_status: str
     backend_queue_length: int
+    backend_rate_limit_remaining: int
+    backend_window_start_time: str
+    backend_window_end_time: str
     backend_benchmark_eplg: float
     backend_benchmark_clops: int
     backend_benchmark_quantum_volume: int
@@ -121,6 +127,8 @@ class Job(TypedDict, total=False):
     circuit_calibration_t2_min: float
     circuit_calibration_coherence_ratio: float
     circuit_calibration_coherence_margin: float
+    circuit_calibration_coherence_basis: str
+    circuit_calibration_worst_pair: str
     circuit_calibration_unusable_sites: int
     circuit_calibration_missing_terms: int
     circuit_calibration_basis: str
@@ -257,6 +265,7 @@ class CircuitAssembly(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -304,6 +313,7 @@ class Execute(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -325,8 +335,13 @@ class Execute(TypedDict, total=False):
     backend_calibration_operational_qubits: int
     backend_calibration_operational_pairs: int
     backend_calibration_oldest_value_age: float
+    backend_calibration_statistic: str
+    backend_calibration_changed: bool
     backend_status: str
     backend_queue_length: int
+    backend_rate_limit_remaining: int
+    backend_window_start_time: str
+    backend_window_end_time: str
     backend_benchmark_eplg: float
     backend_benchmark_clops: int
     backend_benchmark_quantum_volume: int
@@ -337,6 +352,8 @@ class Execute(TypedDict, total=False):
     circuit_calibration_t2_min: float
     circuit_calibration_coherence_ratio: float
     circuit_calibration_coherence_margin: float
+    circuit_calibration_coherence_basis: str
+    circuit_calibration_worst_pair: str
     circuit_calibration_unusable_sites: int
     circuit_calibration_missing_terms: int
     circuit_calibration_basis: str
@@ -469,6 +486,7 @@ class ParameterBinding(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -581,6 +599,7 @@ class Transpile(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -640,6 +659,7 @@ class Submit(TypedDict, total=False):
     circuit_qubit_count: int
     circuit_depth: int
     circuit_gate_count: int
+    circuit_duration: float
     circuit_two_qubit_gate_count: int
     circuit_measurement_count: int
     circuit_parameter_count: int
@@ -794,6 +814,7 @@ ARGUMENTS: Final[dict[str, str]] = {
     "backend_benchmark_eplg": "quantum.backend.benchmark.eplg",
     "backend_benchmark_quantum_volume": "quantum.backend.benchmark.quantum_volume",
     "backend_calibration_age": "quantum.backend.calibration.age",
+    "backend_calibration_changed": "quantum.backend.calibration.changed",
     "backend_calibration_id": "quantum.backend.calibration.id",
     "backend_calibration_match": "quantum.backend.calibration.match",
     "backend_calibration_oldest_value_age": "quantum.backend.calibration.oldest_value_age",
@@ -801,6 +822,7 @@ ARGUMENTS: Final[dict[str, str]] = {
     "backend_calibration_operational_qubits": "quantum.backend.calibration.operational_qubits",
     "backend_calibration_readout_error_median": "quantum.backend.calibration.readout_error.median",
     "backend_calibration_single_qubit_error_median": "quantum.backend.calibration.single_qubit_error.median",
+    "backend_calibration_statistic": "quantum.backend.calibration.statistic",
     "backend_calibration_t1_median": "quantum.backend.calibration.t1.median",
     "backend_calibration_t2_median": "quantum.backend.calibration.t2.median",
     "backend_calibration_t2_method": "quantum.backend.calibration.t2.method",
@@ -822,6 +844,7 @@ ARGUMENTS: Final[dict[str, str]] = {
     "circuit_approximation": "quantum.circuit.approximation",
     "circuit_approximation_degree": "quantum.circuit.approximation_degree",
     "circuit_calibration_basis": "quantum.circuit.calibration.basis",
+    "circuit_calibration_coherence_basis": "quantum.circuit.calibration.coherence_basis",
     "circuit_calibration_coherence_margin": "quantum.circuit.calibration.coherence_margin",
     "circuit_calibration_coherence_ratio": "quantum.circuit.calibration.coherence_ratio",
     "circuit_calibration_missing_terms": "quantum.circuit.calibration.missing_terms",
@@ -830,8 +853,10 @@ ARGUMENTS: Final[dict[str, str]] = {
     "circuit_calibration_t2_min": "quantum.circuit.calibration.t2.min",
     "circuit_calibration_two_qubit_error_max": "quantum.circuit.calibration.two_qubit_error.max",
     "circuit_calibration_unusable_sites": "quantum.circuit.calibration.unusable_sites",
+    "circuit_calibration_worst_pair": "quantum.circuit.calibration.worst_pair",
     "circuit_count": "quantum.circuit.count",
     "circuit_depth": "quantum.circuit.depth",
+    "circuit_duration": "quantum.circuit.duration",
     "circuit_estimated_error": "quantum.circuit.estimated_error",
     "circuit_family": "quantum.circuit.family",
     "circuit_gate_count": "quantum.circuit.gate_count",

@@ -6,6 +6,9 @@ Generated from the registry by semconv/generate.py: edit the model, not this fil
 from enum import StrEnum
 from typing import Final
 
+EIGENSPAN_CALIBRATION_OUTCOME: Final = "eigenspan.calibration.outcome"
+"""What became of a question to a live calibration service."""
+
 EIGENSPAN_DECISION: Final = "eigenspan.decision"
 """What became of a trace."""
 
@@ -87,6 +90,9 @@ QUANTUM_BACKEND_BENCHMARK_QUANTUM_VOLUME: Final = "quantum.backend.benchmark.qua
 QUANTUM_BACKEND_CALIBRATION_AGE: Final = "quantum.backend.calibration.age"
 """Seconds from the calibration to the execution."""
 
+QUANTUM_BACKEND_CALIBRATION_CHANGED: Final = "quantum.backend.calibration.changed"
+"""Whether another calibration came into force while the job ran."""
+
 QUANTUM_BACKEND_CALIBRATION_ID: Final = "quantum.backend.calibration.id"
 """The provider's own id of the calibration, where it gives one."""
 
@@ -102,11 +108,19 @@ QUANTUM_BACKEND_CALIBRATION_OPERATIONAL_PAIRS: Final = "quantum.backend.calibrat
 QUANTUM_BACKEND_CALIBRATION_OPERATIONAL_QUBITS: Final = "quantum.backend.calibration.operational_qubits"
 """The number of operational qubits."""
 
+QUANTUM_BACKEND_CALIBRATION_QUANTITY: Final = "quantum.backend.calibration.quantity"
+"""Which of the calibration's figures a number is about."""
+
 QUANTUM_BACKEND_CALIBRATION_READOUT_ERROR_MEDIAN: Final = "quantum.backend.calibration.readout_error.median"
 """The median readout error over the operational qubits."""
 
 QUANTUM_BACKEND_CALIBRATION_SINGLE_QUBIT_ERROR_MEDIAN: Final = "quantum.backend.calibration.single_qubit_error.median"
 """The median error of the backend's one native single-qubit gate over the operational qubits."""
+
+QUANTUM_BACKEND_CALIBRATION_STATISTIC: Final = "quantum.backend.calibration.statistic"
+"""What the provider's own numbers for the device are, where it publishes none for its qubits and the medians here are
+those.
+"""
 
 QUANTUM_BACKEND_CALIBRATION_T1_MEDIAN: Final = "quantum.backend.calibration.t1.median"
 """The median T1 over the operational qubits, in seconds."""
@@ -180,6 +194,9 @@ QUANTUM_CIRCUIT_APPROXIMATION_DEGREE: Final = "quantum.circuit.approximation_deg
 QUANTUM_CIRCUIT_CALIBRATION_BASIS: Final = "quantum.circuit.calibration.basis"
 """What the estimate was computed from."""
 
+QUANTUM_CIRCUIT_CALIBRATION_COHERENCE_BASIS: Final = "quantum.circuit.calibration.coherence_basis"
+"""Which duration the coherence ratio and margin are about."""
+
 QUANTUM_CIRCUIT_CALIBRATION_COHERENCE_MARGIN: Final = "quantum.circuit.calibration.coherence_margin"
 """The smallest T2 of the qubits that the circuit uses, minus the duration of the circuit, in seconds."""
 
@@ -204,11 +221,17 @@ QUANTUM_CIRCUIT_CALIBRATION_TWO_QUBIT_ERROR_MAX: Final = "quantum.circuit.calibr
 QUANTUM_CIRCUIT_CALIBRATION_UNUSABLE_SITES: Final = "quantum.circuit.calibration.unusable_sites"
 """The number of qubits and pairs that the circuit uses and that are not operational."""
 
+QUANTUM_CIRCUIT_CALIBRATION_WORST_PAIR: Final = "quantum.circuit.calibration.worst_pair"
+"""The pair with the largest error among those that the circuit uses."""
+
 QUANTUM_CIRCUIT_COUNT: Final = "quantum.circuit.count"
 """The number of circuits in the operation, when it is not one."""
 
 QUANTUM_CIRCUIT_DEPTH: Final = "quantum.circuit.depth"
 """The number of layers of operations that the circuit takes when independent operations run together."""
+
+QUANTUM_CIRCUIT_DURATION: Final = "quantum.circuit.duration"
+"""Seconds that one execution of the circuit takes on its backend, by its schedule."""
 
 QUANTUM_CIRCUIT_ESTIMATED_ERROR: Final = "quantum.circuit.estimated_error"
 """One minus the success probability that the program estimated for the circuit before it ran."""
@@ -567,6 +590,34 @@ QUANTUM_WORKLOAD_VALUE: Final = "quantum.workload.value"
 """What the answer is worth to whoever asked."""
 
 
+class EigenspanCalibrationOutcome(StrEnum):
+    """Known values of `eigenspan.calibration.outcome`. The list is open."""
+
+    POLLED = "polled"
+    """A calibration came and could be read."""
+
+    NEW = "new"
+    """Its content was new."""
+
+    RESTAMPED = "restamped"
+    """Known content was published for another instant."""
+
+    KNOWN = "known"
+    """Nothing had changed."""
+
+    STATUS = "status"
+    """A status came."""
+
+    REFUSED = "refused"
+    """The document went to quarantine."""
+
+    BUSY = "busy"
+    """The service asked to come back later."""
+
+    FAILED = "failed"
+    """The service could not be asked."""
+
+
 class EigenspanDecision(StrEnum):
     """Known values of `eigenspan.decision`. The list is open."""
 
@@ -599,8 +650,43 @@ class QuantumBackendCalibrationMatch(StrEnum):
     AS_OF = "as_of"
     """The latest that came into force at or before the execution."""
 
+    AS_OF_UNCONFIRMED = "as_of_unconfirmed"
+    """The latest known at or before the execution, but the provider was not asked since: a newer one may have applied."""
+
     NONE = "none"
     """No snapshot was in force."""
+
+
+class QuantumBackendCalibrationQuantity(StrEnum):
+    """Known values of `quantum.backend.calibration.quantity`. The list is open."""
+
+    T1 = "t1"
+    """The median T1."""
+
+    T2 = "t2"
+    """The median T2."""
+
+    READOUT_ERROR = "readout_error"
+    """The median readout error."""
+
+    SINGLE_QUBIT_ERROR = "single_qubit_error"
+    """The median error of the single-qubit gate."""
+
+    TWO_QUBIT_ERROR = "two_qubit_error"
+    """The median error of the two-qubit gate."""
+
+
+class QuantumBackendCalibrationStatistic(StrEnum):
+    """Known values of `quantum.backend.calibration.statistic`. The list is open."""
+
+    MEAN = "mean"
+    """A mean over the device."""
+
+    MEDIAN = "median"
+    """A median over the device."""
+
+    UNSPECIFIED = "unspecified"
+    """The provider does not say."""
 
 
 class QuantumBackendCalibrationT2Method(StrEnum):
@@ -638,6 +724,9 @@ class QuantumBackendStatus(StrEnum):
     BUSY = "busy"
     """It takes jobs and has some."""
 
+    ONLINE = "online"
+    """It takes jobs; how many it has, nobody says."""
+
     CALIBRATION = "calibration"
     """It is being calibrated."""
 
@@ -662,6 +751,16 @@ class QuantumCircuitCalibrationBasis(StrEnum):
 
     COUNTS = "counts"
     """From counts of gates and the backend's medians."""
+
+
+class QuantumCircuitCalibrationCoherenceBasis(StrEnum):
+    """Known values of `quantum.circuit.calibration.coherence_basis`. The list is open."""
+
+    SCHEDULE = "schedule"
+    """The duration of the schedule, `quantum.circuit.duration`."""
+
+    BUSIEST_QUBIT = "busiest_qubit"
+    """The time that gates and readout take on the busiest qubit, which no schedule can undercut."""
 
 
 class QuantumCostSource(StrEnum):

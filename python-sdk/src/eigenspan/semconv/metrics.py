@@ -20,6 +20,26 @@ class Metric:
     prometheus: str = ""
 
 
+EIGENSPAN_CALIBRATION_POLLS: Final = Metric(
+    name="eigenspan.calibration.polls",
+    instrument="counter",
+    unit="{poll}",
+    brief="The number of questions to live calibration services, by what became of them.",
+    attributes=(
+        "quantum.provider.name",
+        "eigenspan.calibration.outcome",
+    ),
+)
+"""The number of questions to live calibration services, by what became of them."""
+
+EIGENSPAN_CALIBRATION_QUARANTINED: Final = Metric(
+    name="eigenspan.calibration.quarantined",
+    instrument="gauge",
+    unit="{document}",
+    brief="The number of calibration documents that are set aside because they cannot be believed.",
+)
+"""The number of calibration documents that are set aside because they cannot be believed."""
+
 EIGENSPAN_ENRICH_SPANS: Final = Metric(
     name="eigenspan.enrich.spans",
     instrument="counter",
@@ -199,6 +219,19 @@ QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE: Final = Metric(
     prometheus="quantum_device_calibration_age_hours",
 )
 """The time since the calibration in force was made."""
+
+QUANTUM_BACKEND_CALIBRATION_DRIFT: Final = Metric(
+    name="quantum.backend.calibration.drift",
+    instrument="gauge",
+    unit="1",
+    brief="The relative change of a calibration's figure from the snapshot before to the one in force.",
+    attributes=(
+        "quantum.provider.name",
+        "quantum.backend.name",
+        "quantum.backend.calibration.quantity",
+    ),
+)
+"""The relative change of a calibration's figure from the snapshot before to the one in force."""
 
 QUANTUM_BACKEND_ERROR_RATE: Final = Metric(
     name="quantum.backend.error_rate",
@@ -582,6 +615,8 @@ QUANTUM_USAGE_QPU_TIME: Final = Metric(
 """The time for which jobs held quantum processors."""
 
 METRICS: Final[dict[str, Metric]] = {
+    "eigenspan.calibration.polls": EIGENSPAN_CALIBRATION_POLLS,
+    "eigenspan.calibration.quarantined": EIGENSPAN_CALIBRATION_QUARANTINED,
     "eigenspan.enrich.spans": EIGENSPAN_ENRICH_SPANS,
     "eigenspan.exporter.failures": EIGENSPAN_EXPORTER_FAILURES,
     "eigenspan.exporter.spans": EIGENSPAN_EXPORTER_SPANS,
@@ -600,6 +635,7 @@ METRICS: Final[dict[str, Metric]] = {
     "quantum.backend.availability": QUANTUM_BACKEND_AVAILABILITY,
     "quantum.backend.backlog": QUANTUM_BACKEND_BACKLOG,
     "quantum.backend.calibration.current_age": QUANTUM_BACKEND_CALIBRATION_CURRENT_AGE,
+    "quantum.backend.calibration.drift": QUANTUM_BACKEND_CALIBRATION_DRIFT,
     "quantum.backend.error_rate": QUANTUM_BACKEND_ERROR_RATE,
     "quantum.backend.noise": QUANTUM_BACKEND_NOISE,
     "quantum.backend.queue.jobs": QUANTUM_BACKEND_QUEUE_JOBS,

@@ -8,14 +8,16 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
+from eigenspan.semconv import events
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
+from eigenspan.web.api_calibration import POST_PATH, CalibrationApi
 from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, request_of
 
 if TYPE_CHECKING:
@@ -34,9 +36,14 @@ class Page:
     """
 
     def __init__(
-        self, store: TraceStore, calibrations: CalibrationStore, summary: Callable[[], dict[str, Any]]
+        self,
+        store: TraceStore,
+        calibrations: CalibrationStore,
+        summary: Callable[[], dict[str, Any]],
+        calibration_tokens: Sequence[str] = (),
     ) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
+        self._calibration = CalibrationApi(calibrations, calibration_tokens)
         self._static = dict(_static())
         self._last: tuple[Row, waterfall.Spans] | None = None
         self._parsing = threading.Lock()
@@ -55,11 +62,12 @@ class Page:
         if scope["type"] != "http":
             return
         try:
-            request = request_of(scope)
+            if scope["method"] == "POST" and scope["path"] == POST_PATH:
+                response = await self._calibration.post(scope, receive)
+            else:
+                response = await asyncio.to_thread(self._respond, request_of(scope))
         except Problem as problem:
             response = _refusal(problem, scope["path"])
-        else:
-            response = await asyncio.to_thread(self._respond, request)
         body = b"" if scope["method"] == "HEAD" else response.body
         await send({"type": "http.response.start", "status": response.status, "headers": response.head()})
         await send({"type": "http.response.body", "body": body})
@@ -162,13 +170,20 @@ class Page:
                 if timeline:
                     found = page_backends.addresses(index)[code]
                     traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
-                    return Response(
-                        page_backends.render_one(found.provider, page_backends.name_of(found), timeline, traced)
-                    )
+                    happened = [
+                        event
+                        for event in self._calibrations.events()
+                        if event.name == events.QUANTUM_HARDWARE_EVENT
+                        and index.series_code(event.provider, event.backend) == code
+                    ]
+                    shown = page_backends.name_of(found)
+                    return Response(page_backends.render_one(found.provider, shown, timeline, traced, happened))
         raise Problem(404, "No such backend", "No calibration of it is known here.")
 
     def _api(self, request: Request, rest: list[str]) -> Response:
         match rest:
+            case ["calibration", *more]:
+                return self._calibration.get(request, more)
             case ["summary"]:
                 return _json(self._summary())
             case ["traces"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs, quote
@@ -126,12 +127,12 @@ class Asked:
         return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs.items() if value)
 
 
-def request_of(scope: dict[str, Any]) -> Request:
+def request_of(scope: dict[str, Any], methods: Sequence[str] = ("GET", "HEAD")) -> Request:
     """The request in an ASGI scope; Problem where it is none that is answered here."""
     headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
     hosts = [value for name, value in headers if name == "host"]
     host = _host(hosts, scope.get("server"))
-    if scope["method"] not in ("GET", "HEAD"):
+    if scope["method"] not in methods:
         raise Problem(405, "Only reading", "This page answers GET and HEAD requests.")
     raw: bytes = scope.get("query_string") or b""
     if len(raw) > _MAX_QUERY_BYTES:

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from eigenspan.calibration.asof import AsOfIndex
 from eigenspan.calibration.backends import Series
+from eigenspan.calibration.store import Event
 from eigenspan.calibration.summary import Summary
+from eigenspan.semconv import attributes as q
 from eigenspan.web import words
 from eigenspan.web.layout import backend_path, facts, page, table, time
 from eigenspan.web.markup import Child, Html, tag
@@ -18,6 +20,9 @@ _FIGURES: Final = (
     ("Qubits", "n"), ("T1 median", "n"), ("T2 median", "n"), ("Readout", "n"), ("1-qubit", "n"), ("2-qubit", "n"),
     ("Worst pair", "n"),
 )  # fmt: skip
+
+
+_EVENT_HEADS: Final = (("When (UTC)", ""), ("What", ""), ("Qubits", ""))
 
 
 def name_of(series: Series) -> str:
@@ -121,8 +126,17 @@ def _figures(s: Summary) -> list[Html]:
     return [tag("td", cell, class_="n") for cell in cells]
 
 
-def render_one(provider: str, name: str, timeline: Sequence[Summary], traced: Sequence[tuple[str, int]]) -> bytes:
-    """The timeline of one backend, newest first; `traced`: the names on stored traces that mean it, with their number."""
+def render_one(
+    provider: str,
+    name: str,
+    timeline: Sequence[Summary],
+    traced: Sequence[tuple[str, int]],
+    happened: Sequence[Event] = (),
+) -> bytes:
+    """The timeline of one backend, newest first; `traced`: the names on stored traces that mean it, with their number.
+
+    `happened`: drift and lost qubits, newest first.
+    """
     newest = timeline[-1]
     gates = ", ".join(gate for gate in (newest.single_qubit_gate, newest.two_qubit_gate) if gate)
     rows = [_snapshot(s) for s in list(reversed(timeline))[:MAX_SNAPSHOTS]]
@@ -148,7 +162,18 @@ def render_one(provider: str, name: str, timeline: Sequence[Summary], traced: Se
             "strip slim",
         ),
         table(heads, rows, caption, "grid"),
+        *([table(_EVENT_HEADS, [_event(e) for e in happened], "What happened to it", "grid")] if happened else []),
         place="/backends",
+    )
+
+
+def _event(event: Event) -> Html:
+    qubits = ", ".join(event.attributes.get(q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS, ()))
+    return tag(
+        "tr",
+        tag("td", time(event.at_ns), class_="when"),
+        tag("td", str(event.attributes.get(q.QUANTUM_HARDWARE_CHANGE, event.name)), class_="text"),
+        tag("td", qubits or tag("span", words.NONE, class_="none"), class_="text"),
     )
 
 

@@ -93,7 +93,11 @@ def calibration(a: dict[str, Value], backend_href: str | None) -> Child:
             class_="calibration",
             aria_label="Calibration",
         )
-    how = {"as_of": "in force at the execution time", "id": "named by the span"}.get(match, match)
+    how = {
+        "as_of": "in force at the execution time",
+        "id": "named by the span",
+        "as_of_unconfirmed": "the last known; the provider was not asked since",
+    }.get(match, match)
     method = _text(a, q.QUANTUM_BACKEND_CALIBRATION_T2_METHOD)
     pairs = [
         ("T1 median", _figure(a, q.QUANTUM_BACKEND_CALIBRATION_T1_MEDIAN, words.micros)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,14 +12,41 @@ import msgspec
 
 from eigenspan.calibration import plausible, snapshot
 from eigenspan.calibration.errors import CalibrationError
-from eigenspan.calibration.importers import google, ibm
+from eigenspan.calibration.importers import braket, google, ibm, ionq, iqm, rigetti
 from eigenspan.calibration.snapshot import Snapshot
 
 MAX_BYTES: Final = 64 * 1024 * 1024  # a decompressed document; the largest real one is below 1 MB
 _GZIP: Final = b"\x1f\x8b"
 
-Format = Literal["eigenspan", "ibm_properties", "ibm_configuration", "cirq_calibration", "google_metrics"]
-KNOWN: Final = "IBM BackendProperties, Cirq Calibration, Google MetricsSnapshot and eigenspan.calibration/1"
+Format = Literal[
+    "eigenspan",
+    "ibm_properties",
+    "ibm_configuration",
+    "cirq_calibration",
+    "google_metrics",
+    "braket_properties",
+    "braket_device",
+    "rigetti_isa",
+    "ionq_characterization",
+    "iqm_observations",
+    "iqm_metrics",
+]
+KNOWN: Final = (
+    "IBM BackendProperties, Cirq Calibration, Google MetricsSnapshot, Braket device properties, Rigetti instruction sets, "
+    "IonQ characterizations, IQM quality metric sets and eigenspan.calibration/1"
+)
+_KEYS: Final[tuple[tuple[Format, frozenset[str]], ...]] = (
+    ("eigenspan", frozenset({"schema", "gates", "provenance"})),
+    ("ibm_properties", frozenset({"backend_name", "last_update_date", "qubits", "gates"})),
+    ("ibm_configuration", frozenset({"backend_name", "n_qubits", "basis_gates"})),
+    ("braket_device", frozenset({"deviceArn", "deviceCapabilities"})),
+    ("braket_properties", frozenset({"braketSchemaHeader", "service", "paradigm"})),
+    ("rigetti_isa", frozenset({"architecture", "instructions", "name"})),
+    ("ionq_characterization", frozenset({"id", "backend", "fidelity", "timing"})),
+    ("iqm_metrics", frozenset({"calibration_set_id", "metrics"})),
+    ("iqm_observations", frozenset({"observation_set_id", "observations"})),
+)
+"""The keys at a document's top that tell its format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +57,7 @@ class Hints:
     valid_from_ns: int | None = None
     configuration: bytes | None = None
     device_spec: str | None = None
+    calibration_id: str | None = None
 
 
 NO_HINTS: Final = Hints()
@@ -61,12 +89,9 @@ def detect(data: bytes, source: str) -> Format:
         keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CalibrationError(source, f"not a JSON object: {error}", f"known formats are {KNOWN}") from error
-    if "schema" in keys and "gates" in keys and "provenance" in keys:
-        return "eigenspan"
-    if {"backend_name", "last_update_date", "qubits", "gates"} <= keys.keys():
-        return "ibm_properties"
-    if {"backend_name", "n_qubits", "basis_gates"} <= keys.keys():
-        return "ibm_configuration"
+    for known, required in _KEYS:
+        if required <= keys.keys():
+            return known
     if bytes(keys.get("cirq_type", b"")) == b'"Calibration"':
         return "cirq_calibration"
     if "metrics" in keys and bytes(keys["metrics"])[:1] == b"[":
@@ -111,7 +136,7 @@ def _with_configuration(path: Path, hints: Hints) -> Hints:
     beside = path.with_name("conf_" + path.name.removeprefix("props_"))
     if not beside.is_file():
         return hints
-    return Hints(hints.backend, hints.valid_from_ns, unpack(read(beside), beside.name), hints.device_spec)
+    return replace(hints, configuration=unpack(read(beside), beside.name))
 
 
 def _eigenspan(data: bytes, source: str, _hints: Hints) -> Snapshot:
@@ -137,7 +162,28 @@ def _google(data: bytes, source: str, hints: Hints) -> Snapshot:
         processor_id=hints.backend,
         valid_from_ns=hints.valid_from_ns,
         device_spec=hints.device_spec,
+        calibration_id=hints.calibration_id,
     )
+
+
+def _braket(data: bytes, source: str, hints: Hints) -> Snapshot:
+    return braket.from_bytes(data, source, backend=hints.backend, valid_from_ns=hints.valid_from_ns)
+
+
+def _braket_device(data: bytes, source: str, hints: Hints) -> Snapshot:
+    return braket.from_answer(data, source, valid_from_ns=hints.valid_from_ns)
+
+
+def _rigetti(data: bytes, source: str, hints: Hints) -> Snapshot:
+    return rigetti.from_bytes(data, source, valid_from_ns=hints.valid_from_ns)
+
+
+def _ionq(data: bytes, source: str, _hints: Hints) -> Snapshot:
+    return ionq.from_bytes(data, source)
+
+
+def _iqm(data: bytes, source: str, hints: Hints) -> Snapshot:
+    return iqm.from_bytes(data, source, backend=hints.backend, valid_from_ns=hints.valid_from_ns)
 
 
 _IMPORT: Final[dict[Format, Callable[[bytes, str, Hints], Snapshot]]] = {
@@ -146,4 +192,10 @@ _IMPORT: Final[dict[Format, Callable[[bytes, str, Hints], Snapshot]]] = {
     "ibm_configuration": _ibm_configuration,
     "cirq_calibration": _google,
     "google_metrics": _google,
+    "braket_properties": _braket,
+    "braket_device": _braket_device,
+    "rigetti_isa": _rigetti,
+    "ionq_characterization": _ionq,
+    "iqm_metrics": _iqm,
+    "iqm_observations": _iqm,
 }

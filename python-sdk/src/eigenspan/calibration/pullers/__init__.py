@@ -1,0 +1,1 @@
+"""Live services: one source a provider, asked in turn by the poller. Importing this package imports no SDK."""
