@@ -101,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.path)
         for trace, spans in self.acknowledged.items():
             came = self.came[trace]
-            assert came in (Counter(), Counter(spans))
+            assert came in (Counter(), Counter(spans)), f"of {trace:x} missing {spans - came.keys()}, came {came}"
             assert came or (trace not in self.failed and self.keep < 1)
 
 

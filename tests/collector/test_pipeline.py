@@ -87,7 +87,7 @@ class Way:
         )  # fmt: skip
         records = self.log.replay(min(checkpoint.replay_from, self.regret.through + 1) if checkpoint else 0)
         logged = [Logged.of(r) for r in records]
-        self.pipeline.replay([columns([one], ENGINE, WATCH) for one in logged], checkpoint)
+        self.pipeline.replay([columns([one], ENGINE, WATCH) for one in logged], checkpoint, 10**18)
 
     def reread(self, tenant: str, positions) -> pl.DataFrame:
         logged = []
