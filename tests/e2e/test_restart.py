@@ -302,3 +302,29 @@ def test_a_reload_keeps_the_buffer_and_a_bad_file_changes_nothing(tmp_path, rece
 def send_when_open(port: int, body: bytes) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         channel.unary_unary(EXPORT.format("trace", "Trace"))(body, timeout=20, wait_for_ready=True)
+
+
+def test_a_damaged_state_is_set_aside_and_worked_out_again_from_the_log(tmp_path, receiver, caplog):
+    open_trace, sent, root, child = b"\7" * 16, b"\6" * 16, b"\1" * 8, b"\2" * 8
+    with far_end() as far:
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
+            send(r.ports["grpc"], spans_of((sent, root, b"", 2)))
+            r.wait_until_decided()
+            send(r.ports["grpc"], spans_of((open_trace, child, root, 2)))
+            time.sleep(0.5)
+        state = tmp_path / "state.db"
+        state.write_bytes(state.read_bytes()[:4096] + b"\xff" * 4096 + state.read_bytes()[8192:])
+        with running(tmp_path, **exporting_to(far, receiver)) as r:
+            send(r.ports["grpc"], spans_of((open_trace, root, b"", 0)))
+            r.wait_until_decided()
+            wait_for_spans(far, 4)
+        assert (tmp_path / "state.db.bad").exists()
+    got = [(s.trace_id, s.span_id) for _, _, s in far.spans()]
+    assert sorted(got) == sorted([(sent, root), (sent, root), (open_trace, child), (open_trace, root)])
+    assert "set aside as .bad" in caplog.text
+
+
+def wait_for_spans(far, count: int) -> None:
+    until = time.monotonic() + 20
+    while len(list(far.spans())) < count and time.monotonic() < until:
+        time.sleep(0.05)

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,23 @@ def certificates(tls: ListenerTls | None) -> Certificates | None:
     return found
 
 
+def open_state(path: Path) -> State:
+    """The state at `path`. One that is damaged is set aside; what follows from the log is then worked out again from it."""
+    try:
+        return State(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise EigenspanError(f"{path} cannot be opened: {error}") from error
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(path.with_name(f"{path.name}.bad{suffix}"))
+        _logger.error(
+            "%s is damaged (%s); set aside as .bad. Every trace that the log holds is decided again, and may be sent twice",
+            path, error,
+        )  # fmt: skip
+        return State(path)
+
+
 def receives_natively(settings: Settings) -> bool:
     """Whether the kernel receives; ConfigError where it is told to and cannot."""
     name = settings.receivers.otlp.engine
@@ -125,7 +143,7 @@ class Collector:
         self._data = DataDirectory(Path(settings.service.data).expanduser())
         data = self._data.path
         self.log = Log(data / "log", segment_bytes=settings.service.log.segment_bytes)
-        self.state = State(data / "state.db")
+        self.state = open_state(data / "state.db")
         self.store = TraceStore(
             data / "traces",
             max_age_days=settings.service.store.max_age_days,
