@@ -16,16 +16,17 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from eigenspan.collector.decided import Decision
-from eigenspan.collector.enrich import Add
+from eigenspan.collector.enrich import Add, encode_attribute
 from eigenspan.collector.prometheus import family
 from eigenspan.collector.threshold import adjusted_count
 from eigenspan.collector.wire import len_field
 from eigenspan.schema.findings import RANK, Finding
-from eigenspan.schema.normalise import normalise_span
+from eigenspan.schema.normalise import RULES, normalise_span
 from eigenspan.schema.read_proto import span_of
 from eigenspan.schema.records import Batch
 from eigenspan.schema.registry import registry
-from eigenspan.schema.validate import Validator
+from eigenspan.schema.validate import SPAN_TYPE, Validator
+from eigenspan.schema.values import field_type
 from eigenspan.semconv.attributes import QUANTUM_JOB_STATUS
 
 _ATTRIBUTES = 9  # the number of the field
@@ -44,6 +45,8 @@ def parse(span: bytes) -> Span | None:
 def conform(span: Span, counts: Counter[str], *, keep_original: bool = False) -> Add:
     """Bring a span's attributes to the registry's names, in place; returns the same as changes for `splice`."""
     before, status = _keys_and_status(span)
+    if not status and before.isdisjoint(RULES):
+        return _typed(span, before, counts)
     normalise_span(span, counts, keep_original=keep_original)
     after, status_now = _keys_and_status(span)
     added = after - before
@@ -52,6 +55,16 @@ def conform(span: Span, counts: Counter[str], *, keep_original: bool = False) ->
     cut = (before - after) | (added & before)
     fields = {a.key: len_field(_ATTRIBUTES, a.SerializeToString()) for a in span.attributes if a.key in added}
     return (*((key, b"") for key in sorted(cut)), *fields.items())
+
+
+def _typed(span: Span, keys: set[str], counts: Counter[str]) -> Add:
+    """What `normalise_span` does to a span of which only the name can be from elsewhere."""
+    type_ = field_type(span.name)
+    if not type_ or SPAN_TYPE in keys:
+        return ()
+    span.attributes.add(key=SPAN_TYPE).value.string_value = type_
+    counts["typed"] += 1
+    return ((SPAN_TYPE, encode_attribute(SPAN_TYPE, type_)),)
 
 
 def _keys_and_status(span: Span) -> tuple[set[str], str]:

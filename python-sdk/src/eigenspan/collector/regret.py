@@ -62,9 +62,8 @@ class Regret:
         if not self._count or (self._count < _PAIRS and not all_):
             return
         keys, values = (np.concatenate([part[i] for part in self._parts]) for i in (0, 1))
-        self._runs.append(
-            write(Run.of(keys, values, self.through), self._directory / f"{self._first:020d}.run", self._files)
-        )
+        path = self._directory / f"{self._first:020d}.run"
+        self._runs.append(write(Run.of(keys, values, self.through), path, self._files, durable=False))
         self._parts, self._count, self._first = [], 0, self.through + 1
 
     def positions(self, key: TraceKey) -> list[int]:

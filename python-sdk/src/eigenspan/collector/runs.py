@@ -38,7 +38,10 @@ class Run:
     @staticmethod
     def of(keys: Longs, values: Longs, stamp: int) -> Run:
         """A run in memory; of equal pairs one stays."""
-        order = np.lexsort((values, keys))
+        if (values[1:] < values[:-1]).any():
+            order = np.argsort(values, kind="stable")
+            keys, values = keys[order], values[order]
+        order = np.argsort(keys, kind="stable")
         keys, values = keys[order], values[order]
         if len(keys):
             fresh = np.append(True, (keys[1:] != keys[:-1]) | (values[1:] != values[:-1]))
@@ -54,8 +57,8 @@ class Run:
         return which, np.asarray(self.values[at])
 
 
-def write(run: Run, path: Path, files: Files) -> Run:
-    """Make a run durable at `path`; what is returned reads it from there."""
+def write(run: Run, path: Path, files: Files, *, durable: bool = True) -> Run:
+    """Write a run to `path`, synced unless it need not be `durable`; what is returned reads it from there."""
     body = run.keys.astype("<u8").tobytes() + run.values.astype("<u8").tobytes()
     head = _HEAD.pack(_MAGIC, len(run.keys), run.stamp, zlib.crc32(body)).ljust(_HEAD_BYTES, b"\0")
     draft = path.with_suffix(".tmp")
@@ -63,11 +66,13 @@ def write(run: Run, path: Path, files: Files) -> Run:
     fd = files.create(draft)
     try:
         files.write_at(fd, head + body, 0)
-        files.sync(fd)
+        if durable:
+            files.sync(fd)
     finally:
         files.close(fd)
     files.rename(draft, path)
-    files.sync_dir(path.parent)
+    if durable:
+        files.sync_dir(path.parent)
     return _mapped(path, len(run.keys), run.stamp)
 
 

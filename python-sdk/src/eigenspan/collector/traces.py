@@ -219,10 +219,10 @@ class Traces:
         t["root_row"][slots[with_root]] = where[root_rows[with_root].astype(np.int64)]
         at = np.flatnonzero(spans["backend"].is_not_null().to_numpy()[order])
         if len(at):
-            found = spans.select(_QUANTUM)[order[at]]
+            found = spans.select(c for c in _QUANTUM if spans[c].null_count() < len(spans))[order[at]]
             rows = self._quantum.append(t["quantum_head"], owners[at])
-            for name in _QUANTUM:
-                self._quantum[name][rows] = found[name].to_numpy()
+            for column in found:
+                self._quantum[column.name][rows] = column.to_numpy()
 
     def due(self, log_ns: int, hold: Hold | None = None) -> Due | None:
         """Take the traces whose time has come and that `hold` lets go; `close` gives their slots back. None of none."""
