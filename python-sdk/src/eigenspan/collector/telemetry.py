@@ -71,7 +71,11 @@ class Telemetry:
         return {
             "engine": {"receive": c.receiver.name, "scan": c.engine.name},
             "version": __version__,
-            "spans": {"received": c.metrics.spans, "errors": c.metrics.errors, "open": c.traces.open_spans},
+            "spans": {
+                "received": c.metrics.spans + c.metrics.repeated,
+                "errors": c.metrics.errors,
+                "open": c.traces.open_spans,
+            },
             "traces": {"open": len(c.traces), "rules": rules},
             "enriched": [
                 {"backend": backend, "calibration": version, "match": match, "spans": n}
@@ -126,7 +130,7 @@ class Telemetry:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         exporters = [({"exporter": w.name}, w) for w in c.workers]
         lines = [
-            *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, c.metrics.spans)]),
+            *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, c.metrics.spans + c.metrics.repeated)]),
             *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
