@@ -126,11 +126,11 @@ class Telemetry:
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
             for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
         ]
-        backlog = c.state.backlog()
+        backlog, received = c.state.backlog(), c.metrics.spans + c.metrics.repeated
         usage = resource.getrusage(resource.RUSAGE_SELF)
         exporters = [({"exporter": w.name}, w) for w in c.workers]
         lines = [
-            *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, c.metrics.spans + c.metrics.repeated)]),
+            *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, received)]),
             *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
