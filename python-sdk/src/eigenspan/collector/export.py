@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from eigenspan.collector.errors import EigenspanError
 from eigenspan.collector.spans import Edit, Signal
-from eigenspan.collector.state import Item, Outgoing, SpanEdit
+from eigenspan.collector.state import Item, Outgoing
 from eigenspan.schema.registry import restamps
 
 if TYPE_CHECKING:
@@ -68,20 +68,17 @@ def assemble(
             yield from _splice(edits, schema, read, engine, limit_bytes)
             edits, size = [], 0
         schema = item.schema
+        added = [sum(len(field) for _, field in add) for add in item.adds]
         for span in item.spans:
             add = item.adds[span.add] if span.add >= 0 else ()
-            cost = span.length + 64 + sum(len(field) for _, field in add)
+            cost = span.length + 64 + (added[span.add] if span.add >= 0 else 0)
             if size and size + cost > limit_bytes:
                 yield from _splice(edits, schema, read, engine, limit_bytes)
                 edits, size = [], 0
-            edits.append((span.position, _edit(span, add)))
+            edits.append((span.position, Edit(span.offset, span.length, add, span.trace_state)))
             size += cost
     if edits:
         yield from _splice(edits, schema, read, engine, limit_bytes)
-
-
-def _edit(span: SpanEdit, add: tuple[tuple[str, bytes], ...]) -> Edit:
-    return Edit(span.offset, span.length, add, span.trace_state)
 
 
 def _splice(

@@ -84,11 +84,12 @@ class Series:
         if self.instrument.kind == "histogram":
             values = frame["value"].to_numpy()
             found = frame.with_columns(pl.Series("cell", cells(values, self._bounds)))
-            for *labels, fallen, total in found.group_by(by).agg("cell", pl.col("value").sum()).iter_rows():
+            counted = found.group_by([*by, "cell"]).agg(pl.len().alias("n"), pl.col("value").sum())
+            for *labels, cell, n, total in counted.iter_rows():
                 key = self._admit(labels, self.histograms)
                 if key not in self.histograms:
                     self.histograms[key] = Histogram()
-                self.histograms[key].cells.update(fallen)
+                self.histograms[key].cells[cell] += n
                 self.histograms[key].sum += total
         else:
             value = {
@@ -152,18 +153,20 @@ class SpanMetrics:
         self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Sequence[TraceKey] = ()
     ) -> None:
         """Count decided traces by rule; with `traces` their durations too, and of those that are kept an exemplar."""
-        for decision in decisions:
-            self.traces[decision.rule, decision.keep] += 1
+        rules = [decision.rule for decision in decisions]
+        self.traces.update((decision.rule, decision.keep) for decision in decisions)
         if traces is None:
             return
         seconds = traces["duration_s"].to_numpy()
-        found = cells(seconds, np.array(BUCKETS_S))
-        for i, (decision, cell, value) in enumerate(zip(decisions, found.tolist(), seconds.tolist(), strict=True)):
-            histogram = self.trace_durations.setdefault(decision.rule, Histogram())
-            histogram.cells[cell] += 1
-            histogram.sum += value
-            if decision.keep:
-                self.exemplars[decision.rule] = (value, keys[i][1], keys[i][2])
+        for (rule, cell), n in Counter(zip(rules, cells(seconds, np.array(BUCKETS_S)).tolist(), strict=True)).items():
+            self.trace_durations.setdefault(rule, Histogram()).cells[cell] += n
+        numbers = {rule: number for number, rule in enumerate(dict.fromkeys(rules))}
+        sums = np.bincount([numbers[rule] for rule in rules], seconds)
+        for rule, number in numbers.items():
+            self.trace_durations[rule].sum += float(sums[number])
+        last = {decision.rule: i for i, decision in enumerate(decisions) if decision.keep}
+        for rule, i in last.items():
+            self.exemplars[rule] = (float(seconds[i]), keys[i][1], keys[i][2])
 
     def prometheus(self) -> list[str]:
         """These metrics in the Prometheus text format."""

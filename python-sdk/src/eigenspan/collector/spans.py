@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import polars as pl
 
 Signal = Literal["traces", "metrics", "logs"]
@@ -74,8 +75,7 @@ class Payload:
     peer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True, gc=False):
     """One span to take out of a payload, and what to change in it.
 
     `add` holds (key, encoded Span.attributes field: tag, length, KeyValue); an entry whose key the span already carries
