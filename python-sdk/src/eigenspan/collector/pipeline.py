@@ -145,6 +145,7 @@ class Pipeline:
         for batch in committed:
             self._batches.append(batch)
             self._take_in()
+            self.regret.settle()
 
     def tick(self, log_ns: int, wall_ns: int) -> int:
         """One turn: what is on disk becomes columns, columns become decisions, decisions become rows to send.
