@@ -37,7 +37,7 @@ def frame(*rows) -> pl.DataFrame:
     default = {
         "trace": 0, "position": 1, "offset": 0, "length": 10, "span_id": 1, "kind": 1, "start_ns": EPOCH, "end_ns": NOON_NS,
         "backend": "q", "provider": "ibm", "job_id": None, "calibration_id": None, "execution_start": None,
-        "execution_end": None, "simulator": None,
+        "execution_end": None, "simulator": None, "span_type": None,
     }  # fmt: skip
     rows = [default | {"position": i + 1} | row for i, row in enumerate(rows)]
     return pl.DataFrame(rows, schema=QUANTUM_SCHEMA, orient="row")
@@ -57,6 +57,11 @@ EXECUTED = {
         [{"job_id": "j", "end_ns": AT_1}, {"job_id": "j", "trace": 1, "execution_start": NOON}], [AT_1, NOON_NS],
     ),
     "not without a job": ([{"end_ns": AT_1}, {"execution_start": NOON}], [AT_1, NOON_NS]),
+    "a span of a type that has no calibration tells of its job only": (
+        [{"span_type": "quantum.producer.submit", "job_id": "j", "execution_start": NOON},
+         {"span_type": "quantum.internal.execute", "job_id": "j", "end_ns": AT_1}], [NOON_NS],
+    ),
+    "types of others": ([{"span_type": "db.client"}], [NOON_NS]),
     "a producer's end says nothing": ([{"kind": PRODUCER}], []),
     "a producer's own timestamp does": ([{"kind": PRODUCER, "execution_start": NOON}], [NOON_NS]),
     "a producer takes the end of the span that executed": (

@@ -17,12 +17,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from eigenspan.collector.due import Due
+from eigenspan.semconv.attributes import QUANTUM_BACKEND_CALIBRATION_VERSION
+from eigenspan.semconv.spans import SPANS
 
 if TYPE_CHECKING:
     from eigenspan.calibration.asof import AsOfIndex, Match
     from eigenspan.calibration.attributes import StatusSample
 
 _PRODUCER = 4
+_CALIBRATED = frozenset(
+    type_ for type_, span in SPANS.items() if QUANTUM_BACKEND_CALIBRATION_VERSION in span.recommended
+)
 
 _STARTS_ARE_NOT_TOLD = ("arn:aws:braket:",)  # how job ids begin whose provider tells no start
 
@@ -44,13 +49,18 @@ class Calibrated:
 
 
 def calibrate(quantum: pl.DataFrame, index: AsOfIndex) -> list[Calibrated]:
-    """Match every span that names a backend, where its execution time is known."""
+    """Match every span that ran on a backend, or whose type is not stated, where the execution time is known.
+
+    A span of a type that the registry gives no calibration (a submission, say) only tells of its job.
+    """
     if quantum.is_empty():
         return []
     rows = list(quantum.iter_rows(named=True))
     started, stopped, ended = _times_of_jobs(rows)
     out = []
     for row in rows:
+        if (row["span_type"] or "").startswith("quantum.") and row["span_type"] not in _CALIBRATED:
+            continue
         job = (row["trace"], row["job_id"])
         start_ns = instant_ns(row["execution_start"]) or started.get(job)
         stop_ns = instant_ns(row["execution_end"]) or stopped.get(job)

@@ -15,7 +15,7 @@ QUANTUM_SCHEMA: dict[str, Any] = {
     "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
     "kind": pl.Int32, "start_ns": pl.UInt64, "end_ns": pl.UInt64, "backend": pl.String, "provider": pl.String,
     "job_id": pl.String, "calibration_id": pl.String, "execution_start": pl.String, "execution_end": pl.String,
-    "simulator": pl.Boolean,
+    "simulator": pl.Boolean, "span_type": pl.String,
 }  # fmt: skip
 """What the calibration join needs of each span that names a backend."""
 
