@@ -66,7 +66,7 @@ class _Slots:
         """Add distinct fingerprints; true where one was not there."""
         while 2 * (self.count + len(prints)) > len(self._slots):
             held = self._slots[self._slots != 0]
-            self._slots, self.count = np.zeros(4 * len(self._slots), dtype=np.uint64), 0
+            self._slots, self.count = np.zeros(2 * len(self._slots), dtype=np.uint64), 0
             self.add(held)
         at, known = self._probe(prints)
         fresh, waiting = ~known, np.flatnonzero(~known)
