@@ -6,8 +6,10 @@ import base64
 import binascii
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
+import zstandard
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
@@ -18,6 +20,8 @@ from eigenspan.collector.spans import Signal
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_WINDOW_BYTES = 8 << 20
+_ZSTD_STEP_BYTES = 512
 _ID_KEYS = {"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"}
 _GRPC = {"invalid": 3, "exhausted": 8, "unavailable": 14, "unauthenticated": 16}
 
@@ -42,13 +46,40 @@ def gunzip(data: bytes, limit: int) -> bytes:
     return out[0] if len(out) == 1 else b"".join(out)
 
 
-def decompress(data: bytes, encoding: str, limit: int) -> bytes:
-    """Undo an HTTP Content-Encoding; UnsupportedMedia for one that we do not know."""
-    if encoding in ("", "identity"):
-        return data
-    if encoding == "gzip":
-        return gunzip(data, limit)
-    raise UnsupportedMedia(f"Content-Encoding {encoding!r} is not supported; send gzip or none")
+def unzstd(data: bytes, limit: int) -> bytes:
+    """Decompress zstd (also several frames in a row); TooLarge past `limit` bytes, BadData where it is broken.
+
+    A block of four bytes makes up to 128 KiB, so a frame is fed a little at a time.
+    """
+    out: list[bytes] = []
+    total = at = 0
+    while at < len(data):
+        frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+        while not frame.eof:
+            if at >= len(data):
+                raise BadData("the zstd body is cut short")
+            try:
+                part = frame.decompress(data[at : at + _ZSTD_STEP_BYTES])
+            except zstandard.ZstdError as error:
+                raise BadData(f"the body is not valid zstd: {error}") from error
+            at = min(at + _ZSTD_STEP_BYTES, len(data)) - len(frame.unused_data)
+            out.append(part)
+            total += len(part)
+            if total > limit:
+                raise TooLarge(f"the body is larger than {limit} bytes once decompressed")
+    return b"".join(out)
+
+
+def decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
+    """What undoes an HTTP Content-Encoding within a limit of bytes; UnsupportedMedia for one that we do not know."""
+    match encoding:
+        case "" | "identity":
+            return lambda data, _limit: data
+        case "gzip":
+            return gunzip
+        case "zstd":
+            return unzstd
+    raise UnsupportedMedia(f"Content-Encoding {encoding!r} is not supported; send gzip, zstd or none")
 
 
 def json_to_protobuf(signal: Signal, data: bytes) -> bytes:

@@ -127,7 +127,7 @@ class Telemetry:
         exporters = [({"exporter": w.name}, w) for w in c.workers]
         lines = [
             *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, c.metrics.spans)]),
-            *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
+            *family("otelcol_receiver_refused_requests", "counter", "Requests turned away, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
             *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
