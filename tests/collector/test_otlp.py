@@ -23,7 +23,6 @@ from eigenspan.collector.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from eigenspan.collector.redact import REQUESTS
 from tests.collector.building import request
 
 LIMIT = 1000
@@ -124,18 +123,18 @@ SPAN = IDS | {
 def test_json_ids_are_hexadecimal_also_in_links_and_logs():
     span = SPAN | {"links": [IDS], "status": {"code": 2}, "newField": [{"a": 1}]}
     body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}], "unknown": 1}
-    message = REQUESTS["traces"].FromString(otlp.json_to_protobuf("traces", json.dumps(body).encode()))
+    message = otlp.SIGNALS["traces"].request.FromString(otlp.json_to_protobuf("traces", json.dumps(body).encode()))
     (found,) = message.resource_spans[0].scope_spans[0].spans
     assert found.trace_id.hex() == found.links[0].trace_id.hex() == IDS["traceId"].lower()
     assert (found.parent_span_id.hex(), found.kind, found.start_time_unix_nano) == ("00f067aa0ba902b7", 3, 7)
     assert (found.end_time_unix_nano, found.status.code) == (9, 2)
     logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": IDS["traceId"]}]}]}]}
-    message = REQUESTS["logs"].FromString(otlp.json_to_protobuf("logs", json.dumps(logs).encode()))
+    message = otlp.SIGNALS["logs"].request.FromString(otlp.json_to_protobuf("logs", json.dumps(logs).encode()))
     assert message.resource_logs[0].scope_logs[0].log_records[0].trace_id.hex() == IDS["traceId"].lower()
 
 
 def test_json_of_any_request_is_its_protobuf():
-    message = REQUESTS["traces"].FromString(
+    message = otlp.SIGNALS["traces"].request.FromString(
         request({"attributes": {"a": 1, "b": [""], "c": -0.5}}, resource={"r": "x"})
     )
     document = json_format.MessageToDict(message)

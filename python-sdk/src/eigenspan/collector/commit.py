@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from eigenspan.collector.errors import EigenspanError, ScanError, Unavailable
-from eigenspan.collector.redact import REQUESTS, redact
+from eigenspan.collector.otlp import SIGNALS
+from eigenspan.collector.redact import redact
 from eigenspan.collector.segment import Record
 from eigenspan.collector.spans import Payload, Signal, Watch
 
@@ -317,7 +318,7 @@ class Committer:
 def unreadable(payload: Payload) -> ScanError | None:
     """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
     try:
-        REQUESTS[payload.signal].FromString(payload.body)
+        SIGNALS[payload.signal].request.FromString(payload.body)
     except Exception as error:  # noqa: BLE001  upb raises DecodeError, pure Python several kinds
         return ScanError(f"the {payload.signal} request cannot be decoded: {error}")
     return None

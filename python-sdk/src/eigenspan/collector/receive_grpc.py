@@ -13,18 +13,13 @@ import grpc
 
 from eigenspan.collector.certificates import Certificates, Watched
 from eigenspan.collector.errors import EigenspanError, TooLarge
-from eigenspan.collector.otlp import GZIP_MAGIC, gunzip, rpc_status
+from eigenspan.collector.otlp import GZIP_MAGIC, SIGNALS, gunzip, rpc_status
 
 if TYPE_CHECKING:
     from eigenspan.collector.bounds import Limits
     from eigenspan.collector.receive import Door
     from eigenspan.collector.spans import Signal
 
-SERVICES: dict[Signal, str] = {
-    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
-    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
-}
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -46,9 +41,9 @@ async def serve_grpc(
             ("grpc.max_connection_idle_ms", round(limits.idle_s * 1000)),
         ]
     )
-    for signal, service in SERVICES.items():
+    for signal, facts in SIGNALS.items():
         handler = grpc.unary_unary_rpc_method_handler(_export(door, signal, max_bytes))
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(facts.service, {"Export": handler}),))
     try:
         port = server.add_secure_port(endpoint, _credentials(tls)) if tls else server.add_insecure_port(endpoint)
     except RuntimeError as error:

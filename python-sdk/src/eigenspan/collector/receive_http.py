@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from eigenspan.collector.bounds import PACE_BYTES_PER_S, Limits
 from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia
-from eigenspan.collector.otlp import JSON, PROTOBUF, decompressor, error_body, http_status, json_to_protobuf
+from eigenspan.collector.otlp import JSON, PROTOBUF, SIGNALS, decompressor, error_body, http_status, json_to_protobuf
 
 if TYPE_CHECKING:
     from eigenspan.collector.receive import Door
     from eigenspan.collector.spans import Signal
 
-_PATHS: dict[str, Signal] = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
+_PATHS: dict[str, Signal] = {facts.path: signal for signal, facts in SIGNALS.items()}
 
 
 class OtlpHttp:

@@ -161,6 +161,9 @@ class Telemetry:
                     [({"done": "cut"}, c.log.torn_bytes),
                      ({"done": "set_aside"}, sum(damage.length for _, damage in c.log.quarantined))]),
             *_collectors("exporter_sent_spans", "Spans delivered.", [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
+            *family("eigenspan_exporter_rejected_total", "counter", "Spans, points and records that the far end rejected for good.",
+                    [(labels | {"signal": s}, n) for labels, w in exporters
+                     for s in ("traces", "metrics", "logs") if (n := w.counts[f"rejected_{s}"])]),
             *_collectors("processor_tail_sampling_count_traces_sampled", "Traces decided, by policy.",
                          [({"policy": rule, "sampled": str(keep).lower()}, n)
                           for (rule, keep), n in sorted(c.metrics.traces.copy().items())]),
