@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check lint generated audit kernel bench bench-peer instructions fuzz lock generate clean
+.PHONY: help install demo test test-slow check lint generated audit kernel bench bench-peer instructions fuzz interop lock generate clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ ifneq ($(CARGO),)
 	cd python-sdk/kernel && EIGENSPAN_FUZZ_SECONDS=$${EIGENSPAN_FUZZ_SECONDS:-8} cargo test --locked --quiet --no-default-features
 endif
 	$(BIN)/python -m pytest tests/fuzz -m slow
+
+interop: install ## Go's and JavaScript's OTLP exporters and curl against both receive engines (needs Go, Node, curl)
+	$(BIN)/python -m pytest tests/interop -m "slow or not slow"
 
 check: lint generated audit ## Lint, types, layers, generated files and what the kernel is built from
 

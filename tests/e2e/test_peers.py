@@ -11,6 +11,7 @@ import time
 import grpc
 import pytest
 
+from tests.cases.door import said
 from tests.e2e.harness import RECEIVERS, running
 from tests.e2e.test_door import GOOD, PROTOBUF, call, post
 
@@ -107,6 +108,13 @@ def test_a_body_cut_off_in_the_middle_leaves_nothing(tmp_path, engine):
         assert call(r, GOOD) == b""
         r.wait_until_decided()
         assert r.summary()["spans"]["received"] == 1
+
+
+def test_a_peer_that_only_listens_any_more_is_answered(tmp_path, engine):
+    with door(tmp_path, engine) as r, connect(r, "http") as sock:
+        sock.sendall(said())
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("size", [100_000, 10_000_000])

@@ -226,7 +226,12 @@ where
     let read_s = Duration::from_secs_f64(door.limits.read_s);
     let idle_s = Duration::from_secs_f64(door.limits.idle_s);
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(read_s).max_buf_size(HEADERS as usize * 4);
+    builder
+        .http1()
+        .half_close(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(read_s)
+        .max_buf_size(HEADERS as usize * 4);
     builder
         .http2()
         .timer(TokioTimer::new())

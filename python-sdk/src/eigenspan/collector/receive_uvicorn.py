@@ -46,6 +46,14 @@ def bounded(limits: Limits, counts: Counter[tuple[str, str]]) -> type[asyncio.Pr
             self._be_patient()
             super().connection_lost(exc)
 
+        def eof_received(self) -> bool | None:  # type: ignore[override]
+            """A client that only listens any more still gets the answer to what it sent whole."""
+            cycle = self.cycle
+            if cycle is None or cycle.response_complete or cycle.more_body or self.scheme == "https":
+                return None
+            cycle.keep_alive = False
+            return True
+
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
