@@ -170,9 +170,8 @@ fn counted<T>(door: &Door, signal: Signal, outcome: Result<T, Refusal>) -> Resul
 
 async fn grpc_arrived(door: &Arc<Door>, request: Request<Incoming>) -> Result<Arrived, Refusal> {
     admitted(door, request.headers())?;
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let limit = door.limits.request_bytes;
-    let mut body = body;
     let mut reading = Reading::new(door, &mut body);
     while reading.len() < 5 {
         if !reading.more(limit + 5).await? {
