@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check lint generated kernel bench bench-peer fuzz lock generate clean
+.PHONY: help install demo test test-slow check lint generated audit kernel bench bench-peer instructions fuzz interop lock generate clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,10 +49,16 @@ test: install ## The whole test suite
 test-slow: install ## The long tests: fuzzing and faults, bounded
 	$(BIN)/python -m pytest tests -m slow
 
-fuzz: install ## Mutated payloads against both engines, bounded
+fuzz: install ## The kernel's own tests, mutated payloads and bodies against both engines, bounded
+ifneq ($(CARGO),)
+	cd python-sdk/kernel && EIGENSPAN_FUZZ_SECONDS=$${EIGENSPAN_FUZZ_SECONDS:-8} cargo test --locked --quiet --no-default-features
+endif
 	$(BIN)/python -m pytest tests/fuzz -m slow
 
-check: lint generated ## Lint, types, layers and generated files
+interop: install ## Go's and JavaScript's OTLP exporters and curl against both receive engines (needs Go, Node, curl)
+	$(BIN)/python -m pytest tests/interop -m "slow or not slow"
+
+check: lint generated audit ## Lint, types, layers, generated files and what the kernel is built from
 
 lint: install
 	$(BIN)/ruff check .
@@ -64,6 +70,13 @@ generated: install
 	$(BIN)/python semconv/generate.py --check
 	$(BIN)/python collector-config/generate.py --check
 	$(BIN)/python python-sdk/kernel/lock.py check
+
+audit: install
+ifeq ($(CARGO),)
+	@echo "No Rust toolchain: what the kernel is built from is not looked at."
+else
+	$(BIN)/python python-sdk/kernel/audit.py
+endif
 
 generate: install ## Write every generated file again
 	$(BIN)/python semconv/generate.py
@@ -80,6 +93,9 @@ bench: install ## CPU-seconds for a million spans and memory, beside a real Coll
 	$(BIN)/python -m tests.bench.validate
 	$(BIN)/python -m tests.bench.turn
 	$(BIN)/python -m tests.bench.instrument
+
+instructions: install ## Instructions of scan and splice a span, against their bounds (needs valgrind and Rust)
+	$(BIN)/python -m tests.bench.instructions
 
 bench-peer: ## Build a real OpenTelemetry Collector to compare with (needs Go)
 	collector-config/otelcol/build.sh

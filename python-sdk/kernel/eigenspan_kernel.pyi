@@ -47,7 +47,7 @@ class _LogEnd(Protocol):
     def log_ns(self) -> int: ...
 
 class _Limits(Protocol):
-    """What is read of `eigenspan.collector.receive_native.Limits`."""
+    """What is read of `eigenspan.collector.bounds.Limits`."""
 
     @property
     def request_bytes(self) -> int: ...

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import grpc
@@ -29,10 +30,26 @@ import grpc
 from tests.bench.load import SPANS_PER_TRACE, Load, error_traces, requests
 
 ROOT = Path(__file__).resolve().parents[2]
-PEER = ROOT / ".peer" / "otelcol"
+PEER = Path(os.environ.get("OTELCOL_BIN", ROOT / ".peer" / "otelcol"))
 RESULTS = ROOT / ".artefacts" / "bench.md"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 WAIT_S = 2
+GOALS = {
+    ("eigenspan, native", 100): 0.125,
+    ("eigenspan, native", 10): 0.25,
+    ("eigenspan, kernel", 100): 0.5,
+    ("eigenspan, no Rust", 100): 1.5,
+}
+"""Server and spans a request: the CPU that it should need at the most, as a share of the Collector's."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the load comes: spans a request, connections that each have one request under way, and whether it is compressed."""
+
+    per_request: int
+    connections: int
+    gzip: bool
 
 
 @dataclass
@@ -114,7 +131,7 @@ def peer_command(port: int, sink: int, data: Path) -> list[str]:
 
 
 def run(
-    name: str, command: Callable[[int, int, Path], list[str]], load: Load, bodies: list[bytes], in_flight: int
+    name: str, command: Callable[[int, int, Path], list[str]], load: Load, bodies: list[bytes], shape: Shape
 ) -> Result:
     """One measured run of one server."""
     port, sink_port = free_port(), free_port()
@@ -129,7 +146,7 @@ def run(
         wait_for_port(port, server)
         time.sleep(1)
         before = cpu_s(server.pid)
-        answers, anonymous, resident = send(port, bodies, in_flight, server.pid)
+        answers, anonymous, resident = send(port, bodies, shape, server.pid)
         quiet_since, last = time.monotonic(), cpu_s(server.pid)
         deadline = time.monotonic() + 120
         while time.monotonic() - quiet_since < WAIT_S + 2 and time.monotonic() < deadline:
@@ -161,11 +178,11 @@ def run(
     )
 
 
-def send(port: int, bodies: list[bytes], in_flight: int, pid: int) -> tuple[list[float], float, float]:
-    """Send every request with `in_flight` at a time; returns answer times and the peak memory seen."""
-    channels = [
-        grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) for _ in range(in_flight)
-    ]
+def send(port: int, bodies: list[bytes], shape: Shape, pid: int) -> tuple[list[float], float, float]:
+    """Send every request, one at a time over each connection; returns answer times and the peak memory seen."""
+    in_flight, compression = shape.connections, grpc.Compression.Gzip if shape.gzip else grpc.Compression.NoCompression
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.insecure_channel(f"127.0.0.1:{port}", options, compression) for _ in range(in_flight)]
     calls = [channel.unary_unary(EXPORT) for channel in channels]
     peak = [0.0, 0.0]
 
@@ -198,8 +215,9 @@ def main() -> None:
     """Run every server that is on hand, at each request size, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=400_000)
-    parser.add_argument("--per-request", type=int, nargs="+", default=[100])
-    parser.add_argument("--in-flight", type=int, default=4)
+    parser.add_argument("--per-request", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--connections", type=int, nargs="+", default=[4])
+    parser.add_argument("--gzip", nargs="+", choices=["off", "on"], default=["off"])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[])
     options = parser.parse_args()
@@ -221,24 +239,29 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; "
-        f"{options.spans} spans, {options.in_flight} requests in flight, median of {options.rounds}.",
+        f"{options.spans} spans, median of {options.rounds}.",
         "",
-        "| server | spans a request | CPU-s a million spans | ratio | anonymous MiB | resident MiB | p50 ms | p99 ms | kept | errors complete |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| server | spans a request | connections | gzip | CPU-s a million spans | ratio (goal) | anonymous MiB | resident MiB | "
+        "p50 ms | p99 ms | kept | errors complete |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for per_request in options.per_request:
+    shapes = product(options.per_request, options.connections, options.gzip)
+    for shape in (Shape(per_request, connections, gzip == "on") for per_request, connections, gzip in shapes):
+        per_request = shape.per_request
         load = Load(options.spans // (per_request * SPANS_PER_TRACE) * per_request * SPANS_PER_TRACE, per_request)
         bodies = list(requests(load))
         rounds: dict[str, list[Result]] = {name: [] for name in servers}
         for _ in range(options.rounds):
             for name, command in servers.items():
-                rounds[name].append(run(name, command, load, bodies, options.in_flight))
+                rounds[name].append(run(name, command, load, bodies, shape))
         peer = statistics.median(r.cpu_s for r in rounds["Collector"]) if "Collector" in rounds else None
         for name, results in rounds.items():
             row = min(results, key=lambda r: abs(r.cpu_s - statistics.median(x.cpu_s for x in results)))
             ratio = f"{row.cpu_s / peer:.2f}" if peer else "-"
+            if (goal := GOALS.get((name, per_request))) is not None:
+                ratio += f" ({goal:g})"
             lines.append(
-                f"| {name} | {per_request} | {row.cpu_s:.1f} | {ratio} | {row.memory_mib:.0f} | {row.rss_mib:.0f} | "
+                f"| {name} | {per_request} | {shape.connections} | {'on' if shape.gzip else 'off'} | {row.cpu_s:.1f} | {ratio} | {row.memory_mib:.0f} | {row.rss_mib:.0f} | "
                 f"{row.p50_ms:.2f} | {row.p99_ms:.2f} | {row.kept_share:.1%} | {row.errors_complete:.1%} |"
             )
             print(lines[-1], flush=True)

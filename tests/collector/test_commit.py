@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Admission, Committer, Logged, columns, digest_of
@@ -262,6 +263,30 @@ def test_secrets_are_cut_before_the_log_and_the_columns_fit_the_cut_bytes(tmp_pa
         c.submit(payload(body), answers("repeat"))
         answers.wait(2)
         assert len(bodies(log)) == 1
+
+
+def test_a_secret_makes_no_payload_more_welcome(tmp_path):
+    """protobuf's parser takes a trace id of any length, and would write back what the scan refuses or mend it."""
+    secret = {"attributes": {"password": "SECRET"}}
+    good = request(secret, {"span": 2})
+    message = ExportTraceServiceRequest.FromString(good)
+    message.resource_spans[0].scope_spans[0].spans[0].trace_id = bytes(range(1, 16))
+    short_id = message.SerializeToString()
+    answers = Answers()
+    for keys in (["password"], ["something.else"]):
+        with committer(tmp_path / keys[0], start=False, redact_keys=keys) as (c, log):
+            for name, body in (("good", good), ("short", short_id), ("cut", good[:-1]), ("type", good + b"\x08\x01")):
+                c.submit(payload(body), answers(f"{name} {keys[0]}"))
+            c.start()
+            answers.wait(4 if keys == ["password"] else 8)
+            assert c.counts == {("malformed", "traces"): 3}
+            (batch,) = c.drain()
+            assert batch.spans.height == 2
+            assert len(bodies(log)) == 1
+    assert sorted(name for name, error in answers.wait(8).items() if error is None) == [
+        "good password",
+        "good something.else",
+    ]
 
 
 def test_replayed_records_give_the_same_columns(tmp_path):

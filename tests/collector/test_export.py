@@ -30,8 +30,9 @@ class FarEnd:
         raw = [body for _, body in bodies]
         self.requests.append((signal, raw))
         traces = [s.trace_id[-1] for s in spans_in(raw)] if signal == "traces" else [0]
-        self.answer(traces)
+        rejected = self.answer(traces) or 0
         self.taken += traces
+        return rejected
 
     def close(self):
         self.closed = True
@@ -89,6 +90,19 @@ def test_everything_is_sent_once_and_in_order(state):
     assert state.backlog() == {}
     assert w.counts == {"sent_rows": 29, "sent_spans": 58}
     assert not w.turn()
+
+
+def test_what_the_far_end_rejects_of_a_request_is_not_counted_as_sent(state):
+    far, log = FarEnd(lambda traces: 3), Log()
+    owe(state, *(log.item(i, spans=2) for i in range(1, 6)))
+    w = worker(state, far, log)
+    empty(w)
+    assert w.counts == {"sent_rows": 5, "sent_spans": 7, "rejected_traces": 3}
+    assert state.backlog() == {}
+    far.answer = lambda traces: 1000
+    owe(state, log.item(9))
+    empty(w)
+    assert (w.counts["sent_spans"], w.counts["rejected_traces"]) == (7, 4)
 
 
 @pytest.mark.parametrize("poison", [{1}, {7}, {12}, {1, 2}, {3, 9, 12}, set(range(1, 13)), set()], ids=str)

@@ -280,9 +280,7 @@ def test_partial_success_is_counted_said_and_not_sent_again(request, caplog, way
     body = response(partial_success={name: 3, "error_message": "too old"}).SerializeToString()
     server.answer, server.body = (lambda context: body), body
     with caplog.at_level(logging.WARNING):
-        destination.deliver(signal, [(ITEM, b"x")])
-        destination.deliver(signal, [(ITEM, b"y")])
-    assert destination.rejected == {signal: 6}
+        assert destination.deliver(signal, [(ITEM, b"x"), (ITEM, b"y")]) == 6
     assert "too old" in caplog.text
     assert len(server.calls) == 2
 
@@ -292,5 +290,4 @@ def test_an_answer_that_cannot_be_read_is_a_success(request, way):
     destination = request.getfixturevalue(f"by_{way}")
     server = request.getfixturevalue(f"{way}_server")
     server.answer, server.body = (lambda context: b"\xff\xff"), b"\xff\xff"
-    destination.deliver("traces", [(ITEM, b"x")])
-    assert not destination.rejected
+    assert destination.deliver("traces", [(ITEM, b"x")]) == 0

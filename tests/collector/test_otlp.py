@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 
 import pytest
+import zstandard
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
@@ -21,7 +23,6 @@ from eigenspan.collector.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from eigenspan.collector.redact import REQUESTS
 from tests.collector.building import request
 
 LIMIT = 1000
@@ -61,16 +62,52 @@ def test_what_is_not_gzip_is_bad_data(data):
         otlp.gunzip(data, LIMIT)
 
 
+@given(parts=st.lists(st.binary(max_size=400), min_size=1, max_size=3))
+def test_unzstd_undoes_zstd_of_any_number_of_frames(parts):
+    whole = b"".join(parts)
+    data = b"".join(zstandard.compress(part) for part in parts)
+    if len(whole) <= LIMIT:
+        assert otlp.unzstd(data, LIMIT) == whole
+    else:
+        with pytest.raises(TooLarge):
+            otlp.unzstd(data, LIMIT)
+
+
+def test_a_zstd_bomb_stops_near_the_limit():
+    """256 MiB in a few KiB: no more than what one step can make is ever held."""
+    bomb = zstandard.compress(bytes(256 << 20), level=1)
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="1000 bytes"):
+        otlp.unzstd(bomb, LIMIT)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+def test_cut_at_any_byte_zstd_is_bad_data():
+    data = zstandard.compress(b"hello" * 100)
+    for length in range(1, len(data)):
+        with pytest.raises(BadData, match="zstd"):
+            otlp.unzstd(data[:length], LIMIT)
+
+
+def test_a_zstd_window_over_8_mib_is_refused():
+    parameters = zstandard.ZstdCompressionParameters(window_log=24)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with pytest.raises(BadData, match="zstd"):
+        otlp.unzstd(packer.compress(b"x" * 100) + packer.flush(), LIMIT)
+
+
 @pytest.mark.parametrize("encoding", ["deflate", "br", "GZIP", "gzip, gzip"])
 def test_an_encoding_that_we_do_not_know_is_said(encoding):
     with pytest.raises(UnsupportedMedia, match="send gzip"):
-        otlp.decompress(b"", encoding, LIMIT)
+        otlp.decompressor(encoding)
 
 
 @pytest.mark.parametrize("encoding", ["", "identity"])
 def test_no_encoding_is_the_same_object(encoding):
     data = b"anything"
-    assert otlp.decompress(data, encoding, LIMIT) is data
+    assert otlp.decompressor(encoding)(data, LIMIT) is data
 
 
 IDS = {"traceId": "0AF7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331"}
@@ -86,18 +123,18 @@ SPAN = IDS | {
 def test_json_ids_are_hexadecimal_also_in_links_and_logs():
     span = SPAN | {"links": [IDS], "status": {"code": 2}, "newField": [{"a": 1}]}
     body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}], "unknown": 1}
-    message = REQUESTS["traces"].FromString(otlp.json_to_protobuf("traces", json.dumps(body).encode()))
+    message = otlp.SIGNALS["traces"].request.FromString(otlp.json_to_protobuf("traces", json.dumps(body).encode()))
     (found,) = message.resource_spans[0].scope_spans[0].spans
     assert found.trace_id.hex() == found.links[0].trace_id.hex() == IDS["traceId"].lower()
     assert (found.parent_span_id.hex(), found.kind, found.start_time_unix_nano) == ("00f067aa0ba902b7", 3, 7)
     assert (found.end_time_unix_nano, found.status.code) == (9, 2)
     logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": IDS["traceId"]}]}]}]}
-    message = REQUESTS["logs"].FromString(otlp.json_to_protobuf("logs", json.dumps(logs).encode()))
+    message = otlp.SIGNALS["logs"].request.FromString(otlp.json_to_protobuf("logs", json.dumps(logs).encode()))
     assert message.resource_logs[0].scope_logs[0].log_records[0].trace_id.hex() == IDS["traceId"].lower()
 
 
 def test_json_of_any_request_is_its_protobuf():
-    message = REQUESTS["traces"].FromString(
+    message = otlp.SIGNALS["traces"].request.FromString(
         request({"attributes": {"a": 1, "b": [""], "c": -0.5}}, resource={"r": "x"})
     )
     document = json_format.MessageToDict(message)

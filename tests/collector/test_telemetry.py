@@ -100,11 +100,12 @@ class Taker:
         self.taken: list[ExportMetricsServiceRequest] = []
         self.busy = self.closed = False
 
-    def deliver(self, signal, bodies) -> None:
+    def deliver(self, signal, bodies) -> int:
         assert signal == "metrics"
         if self.busy:
             raise Retry("come back")
         self.taken += [ExportMetricsServiceRequest.FromString(body) for _, body in bodies]
+        return 0
 
     def close(self) -> None:
         self.closed = True

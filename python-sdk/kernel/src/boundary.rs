@@ -164,8 +164,7 @@ impl PyReceiver {
 
     fn turn_down(&self, number: u64, message: PyBackedStr, malformed: bool) {
         let message = message.to_string();
-        let refusal =
-            if malformed { Refusal::Bad(message) } else { Refusal::Unavailable { message, retry_ms: 1000 } };
+        let refusal = if malformed { Refusal::Bad(message) } else { Refusal::Unavailable { message, retry_ms: 1000 } };
         self.0.door.give_back(number, Err(refusal));
     }
 

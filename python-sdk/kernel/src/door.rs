@@ -239,7 +239,7 @@ impl Door {
                 self.submit(waiting);
             }
             Err(refusal) => {
-                if matches!(refusal, Refusal::Bad(_)) && !waiting.json {
+                if matches!(refusal, Refusal::Bad(_)) {
                     self.count("malformed", waiting.signal.name(), 1);
                 }
                 drop(waiting.answer.send(Err(refusal)));

@@ -27,6 +27,18 @@ impl Encoding {
     }
 }
 
+/// The bytes of a body, at most `limit` of them.
+pub fn inflate(encoding: Encoding, data: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
+    match encoding {
+        Encoding::Identity if data.len() > limit => {
+            Err(Refusal::TooLarge(format!("the body is larger than {limit} bytes")))
+        }
+        Encoding::Identity => Ok(data.to_vec()),
+        Encoding::Gzip => gunzip(data, limit),
+        Encoding::Zstd => unzstd(data, limit),
+    }
+}
+
 /// A window that a zstd frame may ask for; the format's own recommendation for a least maximum.
 const ZSTD_WINDOW: u64 = 8 << 20;
 

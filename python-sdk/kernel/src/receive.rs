@@ -226,7 +226,12 @@ where
     let read_s = Duration::from_secs_f64(door.limits.read_s);
     let idle_s = Duration::from_secs_f64(door.limits.idle_s);
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(read_s).max_buf_size(HEADERS as usize * 4);
+    builder
+        .http1()
+        .half_close(true)
+        .timer(TokioTimer::new())
+        .header_read_timeout(read_s)
+        .max_buf_size(HEADERS as usize * 4);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -239,9 +244,9 @@ where
         .keep_alive_timeout(read_s);
     let read = Arc::new(AtomicU64::new(0));
     let stream = TokioIo::new(Counting { stream, read: Arc::clone(&read) });
-    let of_request = Arc::clone(&peer);
+    let (of_request, at) = (Arc::clone(&peer), Arc::clone(&door));
     let service = service_fn(move |request| {
-        let answer = request::answer(Arc::clone(&door), Arc::clone(&of_request), request);
+        let answer = request::answer(Arc::clone(&at), Arc::clone(&of_request), request);
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let mut connection = pin!(builder.serve_connection(stream, service));
@@ -249,7 +254,13 @@ where
     let mut look_at = quiet_since + read_s;
     loop {
         tokio::select! {
-            _ = connection.as_mut() => return,
+            ended = connection.as_mut() => {
+                let error = ended.as_ref().err().and_then(|error| error.downcast_ref::<hyper::Error>());
+                if error.is_some_and(hyper::Error::is_parse) {
+                    door.count("refused", "http", 1);
+                }
+                return;
+            }
             _ = stop.changed(), if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();

@@ -11,13 +11,13 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Refusal, base64, knows};
 use crate::door::{Answer, Door, Held, Signal, Waiting};
-use crate::inflate::{Encoding, gunzip, unzstd};
+use crate::inflate::{Encoding, inflate};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -141,12 +141,38 @@ async fn grpc_outcome(door: &Arc<Door>, peer: &Peer, request: Request<Incoming>)
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
         "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Signal::Metrics,
         "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
-        other => return Err(Refusal::Unimplemented(format!("there is no method {other}"))),
+        other => {
+            door.count("refused", "no_such_method", 1);
+            return Err(Refusal::Unimplemented(format!("there is no method {other}")));
+        }
     };
+    let arrived = grpc_arrived(door, request).await;
+    take(door, peer, signal, counted(door, signal, arrived)?).await
+}
+
+/// A request that is there as a whole and within bounds.
+struct Arrived {
+    json: bool,
+    body: Bytes,
+    held: Held,
+}
+
+/// Counts what is refused before it reaches the commit, which counts its own; whoever turned it away has counted it then.
+fn counted<T>(door: &Door, signal: Signal, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
+    match &outcome {
+        Err(Refusal::Bad(_)) => door.count("malformed", signal.name(), 1),
+        Err(Refusal::TooLarge(_)) => door.count("refused", "too_large", 1),
+        Err(Refusal::Media(_) | Refusal::Unimplemented(_)) => door.count("refused", "unsupported_media", 1),
+        Ok(_) | Err(Refusal::Unauthenticated(_) | Refusal::Unavailable { .. }) => {}
+    }
+    outcome
+}
+
+async fn grpc_arrived(door: &Arc<Door>, request: Request<Incoming>) -> Result<Arrived, Refusal> {
     admitted(door, request.headers())?;
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let limit = door.limits.request_bytes;
-    let mut reading = Reading::new(door, body);
+    let mut reading = Reading::new(door, &mut body);
     while reading.len() < 5 {
         if !reading.more(limit + 5).await? {
             return Err(Refusal::Bad("the request ends before its message".into()));
@@ -184,20 +210,24 @@ async fn grpc_outcome(door: &Arc<Door>, peer: &Peer, request: Request<Incoming>)
         }
         other => return Err(Refusal::Bad(format!("a message's compressed flag is {other}"))),
     };
-    take(door, peer, signal, false, encoding, message, held).await
+    inflated(door, false, encoding, message, held).await
 }
 
-async fn http(door: &Arc<Door>, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+async fn http(door: &Arc<Door>, peer: &Peer, mut request: Request<Incoming>) -> Response<Reply> {
     let signal = match request.uri().path() {
         "/v1/traces" => Signal::Traces,
         "/v1/metrics" => Signal::Metrics,
         "/v1/logs" => Signal::Logs,
         _ => {
+            door.count("refused", "no_such_path", 1);
+            drain(door, request);
             let text = "no such path; OTLP/HTTP has /v1/traces, /v1/metrics and /v1/logs\n";
             return plain(StatusCode::NOT_FOUND, text);
         }
     };
     if request.method() != Method::POST {
+        door.count("refused", "no_such_method", 1);
+        drain(door, request);
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "OTLP/HTTP requests are POST\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return response;
@@ -206,7 +236,14 @@ async fn http(door: &Arc<Door>, peer: &Peer, request: Request<Incoming>) -> Resp
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = content_type == JSON;
     let answer_type = HeaderValue::from_static(if json { JSON } else { PROTOBUF });
-    let outcome = http_outcome(door, peer, signal, &content_type, request).await;
+    let arrived = counted(door, signal, http_arrived(door, &content_type, &mut request).await);
+    let outcome = match arrived {
+        Ok(arrived) => take(door, peer, signal, arrived).await,
+        Err(refusal) => {
+            drain(door, request);
+            Err(refusal)
+        }
+    };
     let mut response = Response::new(Reply::default());
     match outcome {
         Ok(()) if json => response.body_mut().data = Some(Bytes::from_static(b"{}")),
@@ -227,26 +264,26 @@ async fn http(door: &Arc<Door>, peer: &Peer, request: Request<Incoming>) -> Resp
     response
 }
 
-async fn http_outcome(
+async fn http_arrived(
     door: &Arc<Door>,
-    peer: &Peer,
-    signal: Signal,
     content_type: &str,
-    request: Request<Incoming>,
-) -> Answer {
+    request: &mut Request<Incoming>,
+) -> Result<Arrived, Refusal> {
     if content_type != JSON && content_type != PROTOBUF {
         let message = format!("Content-Type {content_type:?} is not OTLP's; send {PROTOBUF} or {JSON}");
         return Err(Refusal::Media(message));
     }
-    let encoding = request.headers().get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
-    let Some(encoding) = Encoding::of(encoding) else {
-        let name = String::from_utf8_lossy(encoding);
+    let headers = request.headers();
+    let encodings: Vec<&[u8]> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let encodings = encodings.join(&b", "[..]);
+    let Some(encoding) = Encoding::of(&encodings) else {
+        let name = String::from_utf8_lossy(&encodings);
         return Err(Refusal::Media(format!("Content-Encoding {name:?} is not supported; send gzip, zstd or none")));
     };
-    admitted(door, request.headers())?;
+    admitted(door, headers)?;
     let limit = door.limits.request_bytes;
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let mut reading = Reading::new(door, request.into_body());
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut reading = Reading::new(door, request.body_mut());
     if let Some(length) = declared {
         if length > limit {
             return Err(Refusal::TooLarge(format!("the body is larger than {limit} bytes")));
@@ -255,38 +292,54 @@ async fn http_outcome(
     }
     while reading.more(limit).await? {}
     let (body, held) = reading.finish();
-    take(door, peer, signal, content_type == JSON, encoding, body, held).await
+    inflated(door, content_type == JSON, encoding, body, held).await
 }
 
-/// Decompresses a body, submits it, and waits for what becomes of it.
-async fn take(
+/// Reads on after an answer, so that a client that sends first and listens then sees the answer. HTTP/2 needs no help.
+fn drain(door: &Arc<Door>, request: Request<Incoming>) {
+    if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
+        return;
+    }
+    let (most, within) = (2 * door.limits.request_bytes, Duration::from_secs_f64(door.limits.read_s));
+    tokio::spawn(async move {
+        let (mut body, mut read) = (request.into_body(), 0);
+        let deadline = Instant::now() + within;
+        while read <= most {
+            let frame = timeout_at(deadline, std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)));
+            let Ok(Some(Ok(frame))) = frame.await else { return };
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    });
+}
+
+/// The body without its compression.
+async fn inflated(
     door: &Arc<Door>,
-    peer: &Peer,
-    signal: Signal,
     json: bool,
     encoding: Encoding,
     body: Bytes,
     mut held: Held,
-) -> Answer {
-    let body = if encoding == Encoding::Identity {
-        body
+) -> Result<Arrived, Refusal> {
+    if encoding == Encoding::Identity {
+        return Ok(Arrived { json, body, held });
+    }
+    let packed = body.len();
+    let limit = door.limits.request_bytes;
+    let inflate = move || inflate(encoding, &body, limit);
+    let inflated = if packed <= INFLATE_ASIDE {
+        inflate()?
     } else {
-        let packed = body.len();
-        let limit = door.limits.request_bytes;
-        let inflate = move || match encoding {
-            Encoding::Zstd => unzstd(&body, limit),
-            _ => gunzip(&body, limit),
-        };
-        let inflated = if packed <= INFLATE_ASIDE {
-            inflate()?
-        } else {
-            let worked = tokio::task::spawn_blocking(inflate).await;
-            worked.map_err(|_| Refusal::Bad("the body cannot be decompressed".into()))??
-        };
-        held.shrink(packed);
-        held.grow(inflated.len())?;
-        Bytes::from(inflated)
+        let worked = tokio::task::spawn_blocking(inflate).await;
+        worked.map_err(|_| Refusal::Bad("the body cannot be decompressed".into()))??
     };
+    held.shrink(packed);
+    held.grow(inflated.len())?;
+    Ok(Arrived { json, body: Bytes::from(inflated), held })
+}
+
+/// Submits a request and waits for what becomes of it.
+async fn take(door: &Arc<Door>, peer: &Peer, signal: Signal, arrived: Arrived) -> Answer {
+    let Arrived { json, body, held } = arrived;
     let (sender, receiver) = oneshot::channel();
     let received_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let waiting =
@@ -302,8 +355,8 @@ async fn take(
 }
 
 /// A body being read. One that comes in one piece is not copied.
-struct Reading {
-    body: Incoming,
+struct Reading<'a> {
+    body: &'a mut Incoming,
     first: Bytes,
     rest: Vec<u8>,
     held: Held,
@@ -311,8 +364,8 @@ struct Reading {
     started: Instant,
 }
 
-impl Reading {
-    fn new(door: &Arc<Door>, body: Incoming) -> Self {
+impl<'a> Reading<'a> {
+    fn new(door: &Arc<Door>, body: &'a mut Incoming) -> Self {
         let read_s = door.limits.read_s;
         Self { body, first: Bytes::new(), rest: Vec::new(), held: door.hold(), read_s, started: Instant::now() }
     }
@@ -344,7 +397,7 @@ impl Reading {
     async fn more(&mut self, limit: usize) -> Result<bool, Refusal> {
         let paced = Duration::from_secs(self.len() as u64 / PACE_BYTES_PER_S);
         let deadline = self.started + Duration::from_secs_f64(self.read_s) + paced;
-        let mut body = Pin::new(&mut self.body);
+        let mut body = Pin::new(&mut *self.body);
         let frame = timeout_at(deadline, std::future::poll_fn(|context| body.as_mut().poll_frame(context))).await;
         let data = match frame {
             Err(_) => return Err(Refusal::Bad("the body did not arrive in time".into())),

@@ -213,8 +213,12 @@ where
     }
     let mut body = Vec::with_capacity(span.rest().len() + 64);
     let mut keys = Vec::new();
-    let cut: Vec<&[u8]> =
-        edit.add.iter().filter(|(_, field)| field.as_ref().is_empty()).map(|(key, _)| key.as_ref().as_bytes()).collect();
+    let cut: Vec<&[u8]> = edit
+        .add
+        .iter()
+        .filter(|(_, field)| field.as_ref().is_empty())
+        .map(|(key, _)| key.as_ref().as_bytes())
+        .collect();
     while let Some(field) = span.field()? {
         if let (9, Value::Len(attribute)) = (field.number, field.value) {
             let key = key_of(attribute)?;
@@ -293,7 +297,8 @@ mod tests {
         let attribute = |key: &str, value: &[u8]| len(9, &[len(1, key.as_bytes()), len(2, value)].concat());
         let span = [attribute("old", b""), attribute("x", b""), attribute("old", b"")].concat();
         let payload = len(1, &len(2, &len(2, &span)));
-        let add = vec![("old", vec![]), ("x", vec![]), ("new", attribute("new", b"")), ("x", attribute("x", b"\x10\x01"))];
+        let add =
+            vec![("old", vec![]), ("x", vec![]), ("new", attribute("new", b"")), ("x", attribute("x", b"\x10\x01"))];
         let expected = [attribute("new", b""), attribute("x", b"\x10\x01")].concat();
         let spliced = splice(&[(payload, vec![Edit { add, ..edit(6, span.len()) }])], &[]);
         assert_eq!(spliced, Ok(len(1, &len(2, &len(2, &expected)))));

@@ -12,8 +12,7 @@ import click
 from google.protobuf.message import DecodeError
 
 from eigenspan.collector.errors import BadData
-from eigenspan.collector.otlp import json_to_protobuf
-from eigenspan.collector.redact import REQUESTS
+from eigenspan.collector.otlp import SIGNALS, json_to_protobuf
 from eigenspan.collector.spans import Signal
 from eigenspan.schema import published
 from eigenspan.schema.migrate import Migration
@@ -84,7 +83,7 @@ def migrate(*, file: Path, target: str | None, keep_both: bool, signal: Signal) 
             if first.lstrip().startswith(b"{"):
                 _migrate_lines(chain([first], source), str(file), migration)
             else:
-                message = REQUESTS[signal].FromString(first + source.read())
+                message = SIGNALS[signal].request.FromString(first + source.read())
                 sys.stdout.buffer.write(migration.migrate(message).SerializeToString())
     except (OSError, DecodeError) as error:
         raise BadData(f"{file}: {error}") from error
@@ -101,7 +100,7 @@ def _migrate_lines(lines: Iterable[bytes], source: str, migration: Migration) ->
             continue
         signal: Signal = next((signal for key, signal in _KEYS.items() if f'"{key}"'.encode() in line), "traces")
         try:
-            message = REQUESTS[signal].FromString(json_to_protobuf(signal, line))
+            message = SIGNALS[signal].request.FromString(json_to_protobuf(signal, line))
         except BadData as error:
             raise BadData(f"{source}:{number}: {error}") from error
         sys.stdout.write(json.dumps(document(migration.migrate(message)), separators=(",", ":")) + "\n")

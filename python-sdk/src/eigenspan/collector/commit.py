@@ -11,14 +11,15 @@ import logging
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from eigenspan.collector.errors import EigenspanError, ScanError, Unavailable
-from eigenspan.collector.redact import REQUESTS, redact
+from eigenspan.collector.otlp import SIGNALS
+from eigenspan.collector.redact import redact
 from eigenspan.collector.segment import Record
 from eigenspan.collector.spans import Payload, Signal, Watch
 
@@ -125,6 +126,15 @@ def _placed(traces: Sequence[Logged], spans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A payload that the log does not hold, whom to tell, and its digest as received."""
+
+    payload: Payload
+    done: Done
+    digest: bytes
+
+
 class Committer:
     """Owns the log's write side. `submit` may be called from any thread; `drain` is for the pipeline's thread."""
 
@@ -222,71 +232,93 @@ class Committer:
 
     def _commit(self, group: list[tuple[Payload, Done]]) -> None:
         log_ns = self._clock.log_ns()
-        fresh: list[tuple[Payload, Done, bytes]] = []
-        repeats: list[tuple[bytes, Done]] = []
+        fresh, repeats = self._apart(group)
         refused: dict[bytes, EigenspanError] = {}
-        digests = set()
-        for payload, done in group:
-            digest = digest_of(payload)
-            if payload.body and (digest in self._seen or digest in digests):
-                self.counts["repeated", payload.signal] += 1
-                repeats.append((digest, done))
-                continue
-            digests.add(digest)
-            try:
-                redaction = redact(payload, self._redact_keys) if self._redact_keys else None
-            except ScanError as error:
-                self.counts["malformed", payload.signal] += 1
-                refused[digest] = error
-                done(error)
-                continue
-            if redaction is not None and redaction.cut:
-                self.redacted.update(redaction.cut)
-                payload = redaction.payload
-            fresh.append((payload, done, digest))
-        traces = [entry for entry in fresh if entry[0].signal == "traces"]
-        scanned = self._engine.scan([entry[0].body for entry in traces], self._watch)
-        if scanned.errors:
-            for index, scan_error in scanned.errors.items():
-                self.counts["malformed", "traces"] += 1
-                refused[traces[index][2]] = scan_error
-                traces[index][1](scan_error)
-            bad = {id(traces[index]) for index in scanned.errors}
-            fresh = [entry for entry in fresh if id(entry) not in bad]
-        for payload, done, digest in [entry for entry in fresh if entry[0].signal != "traces"]:
-            wrong = unreadable(payload)
-            if wrong is not None:
-                self.counts["malformed", payload.signal] += 1
-                refused[digest] = wrong
-                done(wrong)
-        fresh = [entry for entry in fresh if entry[2] not in refused]
+        fresh, traces, spans = self._read(fresh, refused)
         if fresh:
-            payloads = [payload for payload, _, _ in fresh]
             try:
-                positions = self._log.append(payloads, [digest for _, _, digest in fresh], log_ns)
+                positions = self._log.append([f.payload for f in fresh], [f.digest for f in fresh], log_ns)
             except Unavailable as error:
                 self.counts["refused", "disk"] += len(fresh)
-                _answer([(payload, done) for payload, done, _ in fresh], error)
-                for _, done in repeats:
+                for done in [f.done for f in fresh] + [done for _, done in repeats]:
                     done(error)
                 return
-            at = {id(payload): position for payload, position in zip(payloads, positions, strict=True)}
-            logged = [Logged(at[id(p)], p, log_ns, digest) for p, _, digest in fresh]
-            number_of_traces = [Logged(at.get(id(p), 0), p, log_ns, digest) for p, _, digest in traces]
-            self._out.append(_committed(logged, number_of_traces, scanned.columns))
-            for _, done, digest in fresh:
-                self._seen[digest] = log_ns
-                done(None)
+            logged = [Logged(at, f.payload, log_ns, f.digest) for at, f in zip(positions, fresh, strict=True)]
+            at = {entry.digest: entry.position for entry in logged}
+            scanned = [Logged(at.get(f.digest, 0), f.payload, log_ns, f.digest) for f in traces]
+            self._out.append(_committed(logged, scanned, spans))
+            for f in fresh:
+                self._seen[f.digest] = log_ns
+                f.done(None)
         for digest, done in repeats:
             done(refused.get(digest))
         while self._seen and next(iter(self._seen.values())) < log_ns - self._remember_ns:
             self._seen.popitem(last=False)
 
+    def _apart(self, group: list[tuple[Payload, Done]]) -> tuple[list[_Fresh], list[tuple[bytes, Done]]]:
+        """The payloads that the log does not hold yet, and who waits for one that it does or will."""
+        fresh: list[_Fresh] = []
+        repeats: list[tuple[bytes, Done]] = []
+        digests: set[bytes] = set()
+        for payload, done in group:
+            digest = digest_of(payload)
+            if payload.body and (digest in self._seen or digest in digests):
+                self.counts["repeated", payload.signal] += 1
+                repeats.append((digest, done))
+            else:
+                digests.add(digest)
+                fresh.append(_Fresh(payload, done, digest))
+        return fresh, repeats
+
+    def _read(
+        self, fresh: list[_Fresh], refused: dict[bytes, EigenspanError]
+    ) -> tuple[list[_Fresh], list[_Fresh], pl.DataFrame]:
+        """Those that are well-formed, without their secrets; the traces that were scanned, and their spans.
+
+        A payload is scanned as it came, and again where something was cut out of it, so that what is refused does not
+        depend on what it holds.
+        """
+        good, traces, spans = self._scan(fresh, refused)
+        clean = [cut for f in good if (cut := self._without_secrets(f, refused)) is not None]
+        if clean != good:
+            return self._scan(clean, refused)
+        return good, traces, spans
+
+    def _scan(
+        self, fresh: list[_Fresh], refused: dict[bytes, EigenspanError]
+    ) -> tuple[list[_Fresh], list[_Fresh], pl.DataFrame]:
+        traces = [f for f in fresh if f.payload.signal == "traces"]
+        scanned = self._engine.scan([f.payload.body for f in traces], self._watch)
+        bad = set()
+        for index, error in scanned.errors.items():
+            self._refuse(traces[index], error, refused)
+            bad.add(traces[index].digest)
+        return [f for f in fresh if f.digest not in bad], traces, scanned.columns
+
+    def _without_secrets(self, fresh: _Fresh, refused: dict[bytes, EigenspanError]) -> _Fresh | None:
+        """The same object where there is nothing to cut; None where it cannot be read."""
+        try:
+            redaction = redact(fresh.payload, self._redact_keys)
+            if fresh.payload.signal != "traces" and (error := unreadable(fresh.payload)) is not None:
+                raise error
+        except ScanError as error:
+            self._refuse(fresh, error, refused)
+            return None
+        if not redaction.cut:
+            return fresh
+        self.redacted.update(redaction.cut)
+        return replace(fresh, payload=redaction.payload)
+
+    def _refuse(self, fresh: _Fresh, error: EigenspanError, refused: dict[bytes, EigenspanError]) -> None:
+        self.counts["malformed", fresh.payload.signal] += 1
+        refused[fresh.digest] = error
+        fresh.done(error)
+
 
 def unreadable(payload: Payload) -> ScanError | None:
     """Metrics and logs are not scanned; what protobuf cannot read is refused all the same, so that no poison stays."""
     try:
-        REQUESTS[payload.signal].FromString(payload.body)
+        SIGNALS[payload.signal].request.FromString(payload.body)
     except Exception as error:  # noqa: BLE001  upb raises DecodeError, pure Python several kinds
         return ScanError(f"the {payload.signal} request cannot be decoded: {error}")
     return None

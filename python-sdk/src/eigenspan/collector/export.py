@@ -47,8 +47,11 @@ class Destination(Protocol):
     signals: frozenset[Signal]
     per_trace: bool
 
-    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> None:
-        """Hand over requests; returns when the far end has them all. Raises Retry or Refused."""
+    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> int:
+        """Hand over requests; returns when the far end has answered them all, how many spans, points or records it rejected.
+
+        What a partial success rejects must not be sent again (OTLP). Raises Retry or Refused.
+        """
 
     def close(self) -> None:
         """Let go of connections."""
@@ -170,13 +173,18 @@ class Worker:
             self._divide(batch, str(error))
             return
         try:
-            self._destination.deliver(batch[0].signal, bodies)
+            rejected = self._destination.deliver(batch[0].signal, bodies)
         except Refused as error:
             self._divide(batch, str(error))
         else:
             self._state.sent(self.name, [row.id for row in batch])
             self.counts["sent_rows"] += len(batch)
-            self.counts["sent_spans"] += sum(len(row.item.spans) for row in batch)
+            spans = sum(len(row.item.spans) for row in batch)
+            if batch[0].signal == "traces":
+                rejected = min(rejected, spans)
+                self.counts["sent_spans"] += spans - rejected
+            if rejected:
+                self.counts[f"rejected_{batch[0].signal}"] += rejected
 
     def _bodies(self, batch: Sequence[Outgoing]) -> list[tuple[Item, bytes]]:
         groups = [[row] for row in batch] if self._destination.per_trace else [batch]

@@ -6,7 +6,6 @@ import http.client
 import logging
 import ssl
 import time
-from collections import Counter
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,13 +14,9 @@ from urllib.parse import urlsplit
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from eigenspan.collector.export import Refused, Retry
-from eigenspan.collector.otlp import PROTOBUF
-from eigenspan.collector.receive_grpc import SERVICES
+from eigenspan.collector.otlp import PROTOBUF, SIGNALS
 from eigenspan.collector.spans import Signal
 from eigenspan.collector.state import Item
 
@@ -32,11 +27,6 @@ _RETRYABLE = {
     grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED,
 }  # fmt: skip
 _RETRYABLE_HTTP = {429, 502, 503, 504, 401, 403}  # 401 and 403: see above
-_RESPONSES: dict[Signal, tuple[Any, str]] = {
-    "traces": (ExportTraceServiceResponse, "rejected_spans"),
-    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
-    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
-}
 _logger = logging.getLogger(__name__)
 
 
@@ -45,26 +35,26 @@ class _Otlp:
 
     def __init__(self, signals: frozenset[Signal], timeout_s: float) -> None:
         self.signals = signals
-        self.rejected: Counter[str] = Counter()
         self._timeout_s = timeout_s
 
-    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> None:
-        """Send each body as one request."""
-        for _, body in bodies:
-            self._partial(signal, self._send(signal, body))
+    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> int:
+        """Send each body as one request; how many spans, points or records of them the far end rejected."""
+        return sum(_rejected(signal, self._send(signal, body)) for _, body in bodies)
 
     def _send(self, signal: Signal, body: bytes) -> bytes:
         raise NotImplementedError
 
-    def _partial(self, signal: Signal, answer: bytes) -> None:
-        response, name = _RESPONSES[signal]
-        try:
-            partial = response.FromString(answer).partial_success
-        except Exception:  # noqa: BLE001  an unreadable answer to a success is still a success
-            return
-        if rejected := getattr(partial, name):
-            self.rejected[signal] += rejected
-            _logger.warning("the far end rejected %d %s for good: %s", rejected, signal, partial.error_message)
+
+def _rejected(signal: Signal, answer: bytes) -> int:
+    facts = SIGNALS[signal]
+    try:
+        partial: Any = facts.response.FromString(answer).partial_success  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001  an unreadable answer to a success is still a success
+        return 0
+    rejected = int(getattr(partial, facts.rejected))
+    if rejected or partial.error_message:
+        _logger.warning("the far end rejected %d %s for good: %s", rejected, signal, partial.error_message)
+    return max(0, rejected)
 
 
 class OtlpGrpc(_Otlp):
@@ -82,7 +72,7 @@ class OtlpGrpc(_Otlp):
             if credentials
             else grpc.insecure_channel(endpoint, options)
         )
-        self._calls = {s: self._channel.unary_unary(f"/{service}/Export") for s, service in SERVICES.items()}
+        self._calls = {s: self._channel.unary_unary(f"/{facts.service}/Export") for s, facts in SIGNALS.items()}
         self._metadata = tuple((k.lower(), v) for k, v in (headers or {}).items())
 
     def _send(self, signal: Signal, body: bytes) -> bytes:
@@ -131,7 +121,7 @@ class OtlpHttp(_Otlp):
     def _send(self, signal: Signal, body: bytes) -> bytes:
         try:
             connection = self._connect()
-            connection.request("POST", f"{self._prefix}/v1/{signal}", body, self._headers)
+            connection.request("POST", self._prefix + SIGNALS[signal].path, body, self._headers)
             response = connection.getresponse()
             answer = response.read(4 << 20)
         except (OSError, http.client.HTTPException) as error:

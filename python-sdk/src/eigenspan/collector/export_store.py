@@ -23,12 +23,13 @@ class StoreDestination:
     def __init__(self, store: TraceStore) -> None:
         self._store = store
 
-    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> None:
-        """Write the traces in one transaction."""
+    def deliver(self, signal: Signal, bodies: Sequence[tuple[Item, bytes]]) -> int:
+        """Write the traces in one transaction; none is rejected."""
         try:
             self._store.write([(item.tenant, item.trace, item.rule, body) for item, body in bodies])
         except (sqlite3.OperationalError, OSError) as error:
             raise Retry(f"the embedded store cannot be written: {error}") from error
+        return 0
 
     def close(self) -> None:
         """The store is closed by its owner."""

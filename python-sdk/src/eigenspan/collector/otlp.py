@@ -1,4 +1,4 @@
-"""OTLP around the payload: decompression within a bound, JSON to protobuf, and the bodies of answers."""
+"""OTLP around the payload: what each signal is called, decompression within a bound, JSON to protobuf, and answers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,59 @@ import base64
 import binascii
 import json
 import zlib
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import zstandard
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from eigenspan.collector.errors import BadData, EigenspanError, TooLarge, Unauthenticated, Unavailable, UnsupportedMedia
-from eigenspan.collector.redact import REQUESTS
-from eigenspan.collector.spans import Signal
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from eigenspan.collector.spans import Signal
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_WINDOW_BYTES = 8 << 20
+_ZSTD_STEP_BYTES = 512
 _ID_KEYS = {"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class SignalFacts:
+    """How OTLP carries a signal. `rejected`: the field of a partial success that counts what was not taken."""
+
+    path: str
+    service: str
+    request: type[Message]
+    response: type[Message]
+    rejected: str
+
+
+_PACKAGE = "opentelemetry.proto.collector"
+SIGNALS: dict[Signal, SignalFacts] = {
+    "traces": SignalFacts(
+        "/v1/traces", f"{_PACKAGE}.trace.v1.TraceService",
+        trace_service_pb2.ExportTraceServiceRequest, trace_service_pb2.ExportTraceServiceResponse, "rejected_spans",
+    ),
+    "metrics": SignalFacts(
+        "/v1/metrics", f"{_PACKAGE}.metrics.v1.MetricsService",
+        metrics_service_pb2.ExportMetricsServiceRequest, metrics_service_pb2.ExportMetricsServiceResponse,
+        "rejected_data_points",
+    ),
+    "logs": SignalFacts(
+        "/v1/logs", f"{_PACKAGE}.logs.v1.LogsService",
+        logs_service_pb2.ExportLogsServiceRequest, logs_service_pb2.ExportLogsServiceResponse, "rejected_log_records",
+    ),
+}  # fmt: skip
 _GRPC = {"invalid": 3, "exhausted": 8, "unavailable": 14, "unauthenticated": 16}
 
 
@@ -42,13 +82,40 @@ def gunzip(data: bytes, limit: int) -> bytes:
     return out[0] if len(out) == 1 else b"".join(out)
 
 
-def decompress(data: bytes, encoding: str, limit: int) -> bytes:
-    """Undo an HTTP Content-Encoding; UnsupportedMedia for one that we do not know."""
-    if encoding in ("", "identity"):
-        return data
-    if encoding == "gzip":
-        return gunzip(data, limit)
-    raise UnsupportedMedia(f"Content-Encoding {encoding!r} is not supported; send gzip or none")
+def unzstd(data: bytes, limit: int) -> bytes:
+    """Decompress zstd (also several frames in a row); TooLarge past `limit` bytes, BadData where it is broken.
+
+    A block of four bytes makes up to 128 KiB, so a frame is fed a little at a time.
+    """
+    out: list[bytes] = []
+    total = at = 0
+    while at < len(data):
+        frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+        while not frame.eof:
+            if at >= len(data):
+                raise BadData("the zstd body is cut short")
+            try:
+                part = frame.decompress(data[at : at + _ZSTD_STEP_BYTES])
+            except zstandard.ZstdError as error:
+                raise BadData(f"the body is not valid zstd: {error}") from error
+            at = min(at + _ZSTD_STEP_BYTES, len(data)) - len(frame.unused_data)
+            out.append(part)
+            total += len(part)
+            if total > limit:
+                raise TooLarge(f"the body is larger than {limit} bytes once decompressed")
+    return b"".join(out)
+
+
+def decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
+    """What undoes an HTTP Content-Encoding within a limit of bytes; UnsupportedMedia for one that we do not know."""
+    match encoding:
+        case "" | "identity":
+            return lambda data, _limit: data
+        case "gzip":
+            return gunzip
+        case "zstd":
+            return unzstd
+    raise UnsupportedMedia(f"Content-Encoding {encoding!r} is not supported; send gzip, zstd or none")
 
 
 def json_to_protobuf(signal: Signal, data: bytes) -> bytes:
@@ -58,7 +125,7 @@ def json_to_protobuf(signal: Signal, data: bytes) -> bytes:
         if not isinstance(document, dict):
             raise BadData(f"the body is not OTLP/JSON {signal}: it is no object")
         _ids_to_base64(document)
-        message = json_format.ParseDict(document, REQUESTS[signal](), ignore_unknown_fields=True)
+        message = json_format.ParseDict(document, SIGNALS[signal].request(), ignore_unknown_fields=True)
     except RecursionError as error:
         raise BadData("the JSON body is nested too deeply") from error
     except (ValueError, json_format.ParseError, TypeError, AttributeError) as error:

@@ -11,18 +11,26 @@ import hmac
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-import uvicorn
-
-from eigenspan.collector.certificates import Certificates, Watched
-from eigenspan.collector.errors import BadData, EigenspanError, ScanError, Unauthenticated
+from eigenspan.collector.bounds import Limits
+from eigenspan.collector.errors import (
+    BadData,
+    EigenspanError,
+    ScanError,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 from eigenspan.collector.receive_grpc import serve_grpc
 from eigenspan.collector.receive_http import OtlpHttp
+from eigenspan.collector.receive_uvicorn import bounded, serve_asgi, stop_asgi
 from eigenspan.collector.spans import Payload, Signal
 
 if TYPE_CHECKING:
+    import uvicorn
+
+    from eigenspan.collector.certificates import Certificates
     from eigenspan.collector.clock import Clock
     from eigenspan.collector.commit import Admission, Committed, Committer
 
@@ -52,10 +60,10 @@ class Receiver(Protocol):
     def start(self) -> None:
         """Begin to commit."""
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_grpc(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
 
-    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_http(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
 
     async def stop(self, grace_s: float = 5.0) -> None:
@@ -87,13 +95,22 @@ class Door:
         shown = given.strip().encode() if scheme.lower() == "bearer" else b""
         known = [hmac.compare_digest(token, shown) for token in self._tokens]  # all of them: time tells nothing
         if not any(known):
-            self._committer.counts["refused", "unauthenticated"] += 1
+            self.refused("unauthenticated")
             raise Unauthenticated("send a bearer token that this collector knows")
 
-    def count_malformed(self, signal: Signal, error: EigenspanError) -> None:
+    def count(self, signal: Signal, error: EigenspanError) -> None:
         """Count a request that is refused for good before it reaches the commit, which counts its own."""
-        if isinstance(error, BadData) and not isinstance(error, ScanError):
-            self._committer.counts["malformed", signal] += 1
+        match error:
+            case TooLarge():
+                self.refused("too_large")
+            case UnsupportedMedia():
+                self.refused("unsupported_media")
+            case BadData() if not isinstance(error, ScanError):
+                self._committer.counts["malformed", signal] += 1
+
+    def refused(self, reason: str) -> None:
+        """Count a request that is turned away for `reason`."""
+        self._committer.counts["refused", reason] += 1
 
     def check(self, size: int) -> None:
         """Raise Unavailable where a request of `size` bytes would be refused, before its body is read."""
@@ -126,8 +143,10 @@ class PortableReceiver:
 
     name = "portable"
 
-    def __init__(self, committer: Committer, clock: Clock, tokens: Sequence[str] = ()) -> None:
-        self._committer = committer
+    def __init__(
+        self, committer: Committer, clock: Clock, tokens: Sequence[str] = (), limits: Limits | None = None
+    ) -> None:
+        self._committer, self._limits = committer, limits or Limits()
         self._door = Door(committer, clock, tokens)
         self._grpc: list[Any] = []
         self._http: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
@@ -168,15 +187,19 @@ class PortableReceiver:
         """Open or close the door from now on."""
         self._committer.admission = admission
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_grpc(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
-        server, port = await serve_grpc(self._door, endpoint, max_bytes, tls)
+        server, port = await serve_grpc(self._door, endpoint, self._limits, tls)
         self._grpc.append(server)
         return port
 
-    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_http(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
-        server, task, port = await serve_asgi(OtlpHttp(self._door, max_bytes), endpoint, what="OTLP/HTTP", tls=tls)
+        limits = self._limits
+        server, task, port = await serve_asgi(
+            OtlpHttp(self._door, limits), endpoint, what="OTLP/HTTP", tls=tls,
+            protocol=bounded(limits, self._committer.counts), idle_s=limits.idle_s,
+        )  # fmt: skip
         self._http.append((server, task))
         return port
 
@@ -186,48 +209,3 @@ class PortableReceiver:
             await server.stop(grace_s)
         await stop_asgi(self._http)
         await asyncio.to_thread(self._committer.stop)
-
-
-async def serve_asgi(
-    app: Any, endpoint: str, *, what: str, tls: Certificates | None = None
-) -> tuple[uvicorn.Server, asyncio.Task[None], int]:
-    """Serve an ASGI application on the running loop; OSError where the address is taken."""
-    host, _, port = endpoint.rpartition(":")
-    config = uvicorn.Config(
-        app,
-        host=host.strip("[]"),
-        port=int(port),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=32 << 10,
-        server_header=False,
-    )
-    try:
-        sock = config.bind_socket()
-    except SystemExit as error:
-        raise OSError(f"cannot listen on {endpoint} ({what}); is another program using the port?") from error
-    if tls is not None:
-        config.load()
-        watched = Watched(tls)
-        config.ssl = watched.context
-        config.ssl.sni_callback = watched.switch
-    server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
-    task = asyncio.create_task(server.serve(sockets=[sock]))
-    while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
-        await asyncio.sleep(0.005)
-    if task.done():
-        task.result()
-    return server, task, sock.getsockname()[1]
-
-
-async def stop_asgi(servers: list[tuple[uvicorn.Server, asyncio.Task[None]]]) -> None:
-    """Stop servers that `serve_asgi` started."""
-    for server, _ in servers:
-        server.should_exit = True
-    for _, task in servers:
-        await task

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from eigenspan.collector.bounds import Limits
 from eigenspan.collector.commit import Admission, Committed, digest_of, unreadable
 from eigenspan.collector.errors import BadData
 from eigenspan.collector.otlp import json_to_protobuf
@@ -31,18 +32,6 @@ if TYPE_CHECKING:
 
 HAS_NATIVE = kernel is not None and hasattr(kernel.Scanner, "receive")
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The kernel's bounds. `untaken_spans`: committed spans that the pipeline has not taken yet."""
-
-    request_bytes: int = 64 << 20
-    in_flight_bytes: int = 256 << 20
-    untaken_spans: int = 500_000
-    connections: int = 4096
-    read_s: float = 20.0
-    idle_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +81,11 @@ class NativeReceiver:
         self._admit()
         self._aside.start()
 
-    async def listen_grpc(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_grpc(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/gRPC; returns the port."""
         return self._listen("grpc", endpoint, tls)
 
-    async def listen_http(self, endpoint: str, max_bytes: int, tls: Certificates | None = None) -> int:
+    async def listen_http(self, endpoint: str, tls: Certificates | None = None) -> int:
         """Listen for OTLP/HTTP; returns the port."""
         return self._listen("http", endpoint, tls)
 

@@ -13,24 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from eigenspan.collector.errors import ScanError
+from eigenspan.collector.otlp import SIGNALS
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-    from eigenspan.collector.spans import Payload, Signal
+    from eigenspan.collector.spans import Payload
 
 REDACTED = "[redacted]"
-REQUESTS: dict[Signal, type[Message]] = {
-    "traces": ExportTraceServiceRequest,
-    "metrics": ExportMetricsServiceRequest,
-    "logs": ExportLogsServiceRequest,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     present = {low for key in keys if (low := key.lower()).encode() in lowered}
     if not present:
         return Redaction(payload)
-    message = REQUESTS[payload.signal]()
+    message = SIGNALS[payload.signal].request()
     try:
         message.ParseFromString(payload.body)
     except DecodeError as error:

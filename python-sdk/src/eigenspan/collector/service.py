@@ -21,6 +21,7 @@ from eigenspan.calibration.importers import shipped
 from eigenspan.calibration.pullers.opening import plans
 from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
+from eigenspan.collector.bounds import Limits as DoorLimits
 from eigenspan.collector.certificates import Certificates
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
@@ -37,9 +38,9 @@ from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
 from eigenspan.collector.push import Push
-from eigenspan.collector.receive import PortableReceiver, Receiver, serve_asgi, stop_asgi
+from eigenspan.collector.receive import PortableReceiver, Receiver
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
-from eigenspan.collector.receive_native import Limits as NativeLimits
+from eigenspan.collector.receive_uvicorn import serve_asgi, stop_asgi
 from eigenspan.collector.regret import Regret
 from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import Engine, engine
@@ -227,18 +228,18 @@ class Collector:
     def _receiver(self) -> Receiver:
         otlp, keys = self.settings.receivers.otlp, self.settings.processors.redact.keys
         tokens = otlp.auth.tokens
+        bounds = DoorLimits(
+            request_bytes=otlp.max_request_bytes, in_flight_bytes=otlp.max_in_flight_bytes,
+            connections=otlp.max_connections, read_s=otlp.read_timeout, idle_s=otlp.idle_timeout,
+        )  # fmt: skip
         if receives_natively(self.settings):
-            limits = NativeLimits(
-                request_bytes=otlp.max_request_bytes, in_flight_bytes=otlp.max_in_flight_bytes,
-                connections=otlp.max_connections, read_s=otlp.read_timeout, idle_s=otlp.idle_timeout,
-            )  # fmt: skip
             return NativeReceiver(
-                self.log, self.clock, watch=self.watch, redact_keys=keys, limits=limits, tokens=tokens
+                self.log, self.clock, watch=self.watch, redact_keys=keys, limits=bounds, tokens=tokens
             )
         committer = Committer(
             self.log, self.engine, self.clock, watch=self.watch, redact_keys=keys, max_bytes=otlp.max_in_flight_bytes
         )
-        return PortableReceiver(committer, self.clock, tokens)
+        return PortableReceiver(committer, self.clock, tokens, bounds)
 
     def _import_calibrations(self) -> None:
         settings = self.settings.processors.calibration
@@ -283,11 +284,10 @@ class Collector:
         if self.push:
             self.push.start()
         otlp, extensions = self.settings.receivers.otlp, self.settings.extensions
-        limit = otlp.max_request_bytes
         if grpc := otlp.protocols.grpc:
-            self.ports["grpc"] = await self.receiver.listen_grpc(grpc.endpoint, limit, secure["grpc"])
+            self.ports["grpc"] = await self.receiver.listen_grpc(grpc.endpoint, secure["grpc"])
         if http := otlp.protocols.http:
-            self.ports["http"] = await self.receiver.listen_http(http.endpoint, limit, secure["http"])
+            self.ports["http"] = await self.receiver.listen_http(http.endpoint, secure["http"])
         for name, extension, app in self.telemetry.apps(extensions):
             server, task, self.ports[name] = await serve_asgi(app, extension.endpoint, what=name)
             self._servers.append((server, task))

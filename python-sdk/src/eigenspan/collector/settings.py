@@ -79,19 +79,15 @@ class OtlpReceiver(_Settings):
     max_in_flight_bytes: Annotated[
         int, Meta(ge=1 << 20, description="Bytes that may wait to be written; past it clients are told to come back.")
     ] = 256 << 20
-    max_connections: Annotated[
-        int, Meta(ge=1, description="Connections held at once; more are closed at once. Native engine.")
-    ] = 4096
+    max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed at once.")] = 4096
     read_timeout: Annotated[
         float,
         Meta(
             gt=0,
-            description="Seconds that a peer may take over a request's head or stay behind in a body. Native engine.",
+            description="Seconds that a peer may take over a request's head or stay behind in a body.",
         ),
     ] = 20.0
-    idle_timeout: Annotated[
-        float, Meta(gt=0, description="Seconds that a connection may be without requests. Native engine.")
-    ] = 600.0
+    idle_timeout: Annotated[float, Meta(gt=0, description="Seconds that a connection may be without requests.")] = 600.0
 
 
 class Receivers(_Settings):

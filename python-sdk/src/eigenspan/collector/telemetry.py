@@ -131,7 +131,7 @@ class Telemetry:
         exporters = [({"exporter": w.name}, w) for w in c.workers]
         lines = [
             *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, received)]),
-            *family("otelcol_receiver_refused_requests", "counter", "Requests told to come back, by reason.", door["refused"]),
+            *family("otelcol_receiver_refused_requests", "counter", "Requests turned away, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
             *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
@@ -165,6 +165,9 @@ class Telemetry:
                     [({"done": "cut"}, c.log.torn_bytes),
                      ({"done": "set_aside"}, sum(damage.length for _, damage in c.log.quarantined))]),
             *_collectors("exporter_sent_spans", "Spans delivered.", [(labels, w.counts["sent_spans"]) for labels, w in exporters]),
+            *family("eigenspan_exporter_rejected_total", "counter", "Spans, points and records that the far end rejected for good.",
+                    [(labels | {"signal": s}, n) for labels, w in exporters
+                     for s in ("traces", "metrics", "logs") if (n := w.counts[f"rejected_{s}"])]),
             *_collectors("processor_tail_sampling_count_traces_sampled", "Traces decided, by policy.",
                          [({"policy": rule, "sampled": str(keep).lower()}, n)
                           for (rule, keep), n in sorted(c.metrics.traces.copy().items())]),
