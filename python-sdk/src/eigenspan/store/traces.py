@@ -19,9 +19,10 @@ from typing import Self
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from eigenspan.store import index
 from eigenspan.store.tree import Node, summarise, tree_of
 
-_SCHEMA = """
+_SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS trace (tenant TEXT, trace BLOB, start_ns INTEGER, end_ns INTEGER, spans INTEGER,
     errors INTEGER, service TEXT, root TEXT, backend TEXT, rule TEXT, PRIMARY KEY (trace, tenant)) WITHOUT ROWID;
@@ -30,9 +31,10 @@ CREATE TABLE IF NOT EXISTS body (tenant TEXT, trace BLOB, otlp BLOB);
 CREATE INDEX IF NOT EXISTS body_trace ON body (trace);
 CREATE TABLE IF NOT EXISTS promoted (key TEXT, value TEXT, tenant TEXT, trace BLOB,
     PRIMARY KEY (key, value, tenant, trace)) WITHOUT ROWID;
+{index.SCHEMA}
 COMMIT;
 """
-_KNOWN = "SELECT 1 FROM body WHERE trace = ? AND tenant = ? AND otlp = ?"
+_BODIES = "SELECT otlp FROM body WHERE trace = ? AND tenant = ?"
 _FILES = "????-??-??.db"
 _MAX_NS = 2**63 - 1  # what SQLite holds; OTLP has one bit more
 _CHUNK = 500  # parameters of one IN (...)
@@ -118,7 +120,7 @@ class TraceStore:
         self._directory, self._read_only = directory, read_only
         self._max_age_days, self._max_bytes, self._today = max_age_days, max_bytes, today
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self._writer: tuple[str, sqlite3.Connection] | None = None
+        self._writer: tuple[str, sqlite3.Connection, index.Indexer] | None = None
         self._readers: dict[str, sqlite3.Connection] = {}
         self._trimmed_s = float("-inf")
         self.removed: list[str] = []
@@ -138,24 +140,29 @@ class TraceStore:
         """
         if self._read_only:
             raise ValueError("this store was opened to be read")
-        summaries = [summarise(TracesData.FromString(otlp)) for *_, otlp in traces]
+        parsed = [TracesData.FromString(otlp) for *_, otlp in traces]
+        summaries = [summarise(data) for data in parsed]
         with self._writing:
-            db = self._writable(self._today().isoformat())
+            db, indexer = self._writable(self._today().isoformat())
             db.execute("BEGIN IMMEDIATE")
             try:
-                for (tenant, trace, rule, otlp), summary in zip(traces, summaries, strict=True):
-                    if db.execute(_KNOWN, (trace, tenant, otlp)).fetchone():
+                for (tenant, trace, rule, otlp), data, summary in zip(traces, parsed, summaries, strict=True):
+                    there = [body for (body,) in db.execute(_BODIES, (trace, tenant))]
+                    if otlp in there:
                         continue
                     row = (tenant, trace, min(summary.start_ns, _MAX_NS), min(summary.end_ns, _MAX_NS), summary.spans, summary.errors,
                            summary.service, summary.root, summary.backend, rule)  # fmt: skip
                     db.execute(_UPSERT, row)
-                    db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp))
+                    body = db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp)).lastrowid or 0
+                    before = TracesData.FromString(b"".join(there)) if there else None
+                    indexer.add(body, trace, (row[2], row[3]), data, before)
                     promoted = ((key, value, tenant, trace) for key, value in summary.promoted)
                     db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:  # SQLite ends it by itself where the disk is full
                     db.execute("ROLLBACK")
+                indexer.forget()
                 raise
             self._trim()
 
@@ -190,6 +197,37 @@ class TraceStore:
         """The ids of traces that carry a promoted attribute with this value."""
         rows = self._query("SELECT trace FROM promoted WHERE key = ? AND value = ?", (key, value))
         return list(dict.fromkeys(trace.hex() for (trace,) in rows))
+
+    def candidates(
+        self, needs: index.Needs, start_ns: int = 0, end_ns: int = _MAX_NS, shortest_ns: int = 0, limit: int = 100_000
+    ) -> list[str]:
+        """The ids of traces that may hold what is needed in spans that began in the window, newest first.
+
+        What they hold has to be looked at: an id too many is possible, one too few is not. `limit` is for each day.
+        """
+        window = (min(start_ns, _MAX_NS), min(end_ns, _MAX_NS), min(shortest_ns, _MAX_NS), limit)
+        found = self._read(lambda db: index.candidates(db, needs, *window))
+        return list(dict.fromkeys(trace.hex() for _, trace in sorted(found, reverse=True)))
+
+    def attributes(self) -> list[tuple[str, str]]:
+        """(scope, key) of every attribute there is."""
+        return sorted(set(self._query("SELECT scope, key FROM term WHERE type = '' AND scope != 'intrinsic'", ())))
+
+    def values_of(self, scope: str, key: str, limit: int = 1000) -> list[tuple[str, str]]:
+        """(type, value) of an attribute, in the order of the values; those too many or too long to index are left out."""
+        sql = "SELECT type, value FROM term WHERE scope = ? AND key = ? AND type != '' ORDER BY value LIMIT ?"
+        return sorted(set(self._query(sql, (scope, key, limit))), key=_value)[:limit]
+
+    def operations(self, service: str | None = None) -> list[tuple[str, str, str]]:
+        """(service, span name, kind) of the spans of a service, or of all."""
+        sql = "SELECT service, name, kind FROM operation WHERE ?1 IS NULL OR service = ?1"
+        return sorted(set(self._query(sql, (service,))))
+
+    def calls(self, start_ns: int, end_ns: int) -> dict[tuple[str, str], int]:
+        """How often spans of one service had children of another in the hours of a window."""
+        window = (start_ns // index.HOUR_NS, end_ns // index.HOUR_NS)
+        rows = self._query("SELECT parent, child, calls FROM call WHERE hour BETWEEN ? AND ?", window)
+        return index.dependencies(rows)
 
     def values(self) -> dict[str, list[str]]:
         """The services and backends there are, for filters."""
@@ -247,6 +285,10 @@ class TraceStore:
         return sorted((path.stem for path in self._directory.glob(_FILES)), reverse=True)
 
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        return self._read(lambda db: db.execute(sql, parameters).fetchall())
+
+    def _read(self, ask: Callable[[sqlite3.Connection], list[tuple]]) -> list[tuple]:  # type: ignore[type-arg]
+        """What every day's file answers, the newest day first."""
         rows: list[tuple] = []  # type: ignore[type-arg]
         with self._reading:
             days = self._days()
@@ -254,7 +296,7 @@ class TraceStore:
                 self._readers.pop(gone).close()
             for day in days:
                 try:
-                    rows += self._readable(day).execute(sql, parameters).fetchall()
+                    rows += ask(self._readable(day))
                 except sqlite3.OperationalError as error:
                     made = "no such table" not in str(error)
                     if made and (self._directory / f"{day}.db").exists():
@@ -270,7 +312,7 @@ class TraceStore:
             self._readers[day] = db
         return db
 
-    def _writable(self, day: str) -> sqlite3.Connection:
+    def _writable(self, day: str) -> tuple[sqlite3.Connection, index.Indexer]:
         if self._writer is None or self._writer[0] != day:
             if self._writer:
                 self._writer[1].close()
@@ -281,11 +323,12 @@ class TraceStore:
                 db.executescript(
                     "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA
                 )
+                indexer = index.Indexer(db)
             except BaseException:
                 db.close()
                 raise
-            self._writer = (day, db)
-        return self._writer[1]
+            self._writer = (day, db, indexer)
+        return self._writer[1:]
 
     def _trim(self) -> None:
         """Remove files past the cap on age, then the oldest past the cap on bytes; the newest stays."""
@@ -309,6 +352,10 @@ class TraceStore:
 
 def _start_ns(row: Row) -> int:
     return row.start_ns
+
+
+def _value(found: tuple[str, str]) -> tuple[str, str]:
+    return found[1], found[0]
 
 
 def _where(filters: Filters) -> tuple[str, list[object]]:
