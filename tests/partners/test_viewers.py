@@ -89,7 +89,7 @@ usage_report: {{reporting_enabled: false}}
             ]
             assert both[0] == both[1]
         window = f"&start={int(time.time()) - 600}&end={int(time.time()) + 60}&limit=50"
-        eventually(lambda: len(get(f"{theirs}/api/search?q=%7B%7D{window}").get("traces", [])) == len(sent))
+        eventually(lambda: len(get(f"{theirs}/api/search?q=%7B%7D{window}").get("traces", [])) == len(sent), 90)
         for query in QUERIES:
             path = f"/api/search?q={urllib.parse.quote(query)}{window}"
             alike(query, lambda path=path: (hits(get(ours + path)), hits(get(theirs + path))))
@@ -134,3 +134,78 @@ def hits(answer: dict) -> dict[str, tuple]:
         )
         for trace in answer.get("traces", [])
     }
+
+
+def test_jaeger(tmp_path):
+    jaeger = binary("JAEGER_BIN")
+    grpc, http, query, query_grpc, health = free_ports(5)
+    config = tmp_path / "jaeger.yaml"
+    config.write_text(f"""
+service:
+  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
+  pipelines: {{traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}}}
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  jaeger_query:
+    storage: {{traces: memory}}
+    http: {{endpoint: "127.0.0.1:{query}"}}
+    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
+  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 1000}}}}}}}}
+  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
+exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
+""")
+    exporters = f"{{store: {{type: store}}, jaeger: {{endpoint: '127.0.0.1:{grpc}'}}}}"
+    with (
+        program([str(jaeger), "--config", str(config)], grpc, tmp_path / "jaeger.log"),
+        running(tmp_path / "data", **everything(), exporters=exporters) as r,
+    ):
+        sent = send_traces(r.ports["grpc"])
+        r.wait_until_decided()
+        ours, theirs = f"http://127.0.0.1:{r.ports['page']}/jaeger", f"http://127.0.0.1:{query}"
+        for trace in sent:
+            mine, real = (
+                eventually(lambda b=b, t=trace: get(f"{b}/api/traces/{t}")["data"][0]) for b in (ours, theirs)
+            )
+            assert ui_spans(mine) == ui_spans(real)
+            both = [get(f"{b}/api/v3/traces/{trace}")["result"]["resourceSpans"] for b in (ours, theirs)]
+            assert spans_in(both[0]) == spans_in(both[1])
+        for path in ("services", *(f"operations?service={s}" for s in ("front", "worker"))):
+            mine, real = (next(iter(get(f"{b}/api/v3/{path}").values())) for b in (ours, theirs))
+            assert sorted(map(str, mine)) == sorted(map(str, real))
+        window = "&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2099-01-01T00:00:00Z"
+        for search in V3_SEARCHES:
+            mine, real = (summaries(f"{b}/api/v3/trace-summaries?{search}{window}") for b in (ours, theirs))
+            assert mine == real, search
+
+
+V3_SEARCHES = [
+    "query.serviceName=front", "query.serviceName=worker&query.operationName=execute", "query.serviceName=front&query.durationMin=15ms",
+    *(f"query.serviceName=front&query.attributes={urllib.parse.quote(tags)}"
+      for tags in ('{"shots":"100"}', '{"error":"true"}', '{"error":"false"}', '{"span.kind":"client"}', '{"place":"2"}', '{"dry":"true"}', '{"share":"0.5"}')),
+]  # fmt: skip
+
+
+def ui_spans(trace: dict) -> dict[str, tuple]:
+    """What the UI draws of each span; Jaeger leaves microseconds of rounding and the scope's version aside here."""
+    return {
+        span["spanID"]: (
+            span["operationName"], span["startTime"], span["duration"], span["references"],
+            sorted((t["key"], t["type"], str(t["value"])) for t in span["tags"] if t["key"] != "otel.scope.version"),
+            [sorted((f["key"], f["type"], str(f["value"])) for f in log["fields"]) for log in span["logs"]],
+            trace["processes"][span["processID"]]["serviceName"],
+        )
+        for span in trace["spans"]
+    }  # fmt: skip
+
+
+def summaries(url: str) -> dict[str, dict]:
+    """Summaries by trace id; protobuf's JSON leaves zeros out."""
+    return {found["traceId"]: _without_zeros(found) for found in get(url).get("summaries", [])}
+
+
+def _without_zeros(found):
+    if isinstance(found, list):
+        return [_without_zeros(part) for part in found]
+    return {k: _without_zeros(v) for k, v in found.items() if v} if isinstance(found, dict) else found

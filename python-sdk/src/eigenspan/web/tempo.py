@@ -27,6 +27,7 @@ from eigenspan.web.traceql import (
     TraceQLError,
     duration_ns,
     parse,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -221,18 +222,6 @@ def _tag(key: str, value: str) -> Condition:
     if intrinsic in ("name", "status", "kind", "statusMessage", "trace:rootName", "trace:rootService"):
         return Compare(Field("intrinsic", intrinsic), "=", value)
     return Either(tuple(Compare(Field("any", key), "=", one) for one in typed(value)))
-
-
-def typed(value: str) -> list[str | int | float | bool]:
-    """A value written as text in the types that it may have been sent in."""
-    found: list[str | int | float | bool] = [value]
-    if value in ("true", "false"):
-        found.append(value == "true")
-    elif re.fullmatch(r"-?\d{1,18}", value):
-        found.append(int(value))
-    elif re.fullmatch(r"-?\d+\.\d+(?:[eE][+-]?\d+)?", value):
-        found.append(float(value))
-    return found
 
 
 def _unix(request: Request, name: str) -> int | None:

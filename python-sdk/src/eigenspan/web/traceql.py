@@ -130,6 +130,18 @@ def duration_ns(text: str) -> int | None:
     return round(sum(float(number) * _UNITS_NS[unit] for number, unit in _PART.findall(text)))
 
 
+def typed(value: str) -> list[str | int | float | bool]:
+    """A value written as text in the types that it may have been sent in."""
+    found: list[str | int | float | bool] = [value]
+    if value in ("true", "false"):
+        found.append(value == "true")
+    elif re.fullmatch(r"-?\d{1,18}", value):
+        found.append(int(value))
+    elif re.fullmatch(r"-?\d+\.\d+(?:[eE][+-]?\d+)?", value):
+        found.append(float(value))
+    return found
+
+
 def parse(text: str) -> Query:
     """The query; TraceQLError where it is none, or beyond the subset."""
     if len(text) > _MAX_QUERY:
