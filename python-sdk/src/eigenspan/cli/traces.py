@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from eigenspan.cli.common import DATA, open_state
+from eigenspan.store.logs import Log
 from eigenspan.store.traces import Filters, TraceStore
 from eigenspan.web.otlp_json import document
 
@@ -63,18 +65,36 @@ def list_traces(
 def show(trace_id: str, data: Path, as_json: bool) -> None:
     """One trace, as a tree with its attributes."""
     with _store(data) as store:
-        found = store.trace(trace_id)
+        found, records = store.trace(trace_id), store.logs(trace_id)
     if found is None:
         click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(document(found.message())))
+        click.echo(
+            json.dumps(
+                document(found.message()) | {"logs": [record.to_dict() for record in records]}, default=_plain_bytes
+            )
+        )
         return
     for node in found.tree():
         indent = "  " * node.depth
         click.echo(f"{indent}{plain(node.name)}  {node.duration_s * 1000:.3f} ms  {node.status}")
         for key, value in node.attributes.items():
             click.echo(f"{indent}    {plain(key)} = {value!r}")
+        for record in (r for r in records if r.span_id == node.span_id):
+            _show_log(record, f"{indent}    ")
+    shown = {node.span_id for node in found.tree()}
+    for record in (r for r in records if r.span_id not in shown):
+        _show_log(record, "")
+
+
+def _show_log(record: Log, indent: str) -> None:
+    when = datetime.fromtimestamp(record.time_ns / 1e9, UTC).strftime("%H:%M:%S.%f")
+    click.echo(f"{indent}{when}  {plain(record.severity):5}  {plain(str(record.body))}")
+
+
+def _plain_bytes(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 @traces.command()

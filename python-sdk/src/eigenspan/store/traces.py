@@ -11,17 +11,21 @@ import sqlite3
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from eigenspan.store import index
+from eigenspan.store import index, logs
+from eigenspan.store.rows import Filters, Row, merge, where
 from eigenspan.store.tree import Node, summarise, tree_of
 
+__all__ = ["Filters", "Row", "Stored", "TraceStore"]
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS trace (tenant TEXT, trace BLOB, start_ns INTEGER, end_ns INTEGER, spans INTEGER,
@@ -32,6 +36,7 @@ CREATE INDEX IF NOT EXISTS body_trace ON body (trace);
 CREATE TABLE IF NOT EXISTS promoted (key TEXT, value TEXT, tenant TEXT, trace BLOB,
     PRIMARY KEY (key, value, tenant, trace)) WITHOUT ROWID;
 {index.SCHEMA}
+{logs.SCHEMA}
 COMMIT;
 """
 _BODIES = "SELECT otlp FROM body WHERE trace = ? AND tenant = ?"
@@ -47,43 +52,6 @@ INSERT INTO trace VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
     root = coalesce(root, excluded.root),
     backend = coalesce(backend, excluded.backend), rule = coalesce(nullif(rule, ''), excluded.rule)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which traces to list; None: any."""
-
-    errors: bool = False
-    service: str | None = None
-    backend: str | None = None
-    slower_than_s: float | None = None
-    start_ns: int | None = None  # only traces that began at or after this
-    end_ns: int | None = None  # only traces that began before this
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One trace in a list."""
-
-    trace_id: str
-    start_ns: int
-    end_ns: int
-    spans: int
-    errors: int
-    service: str | None
-    root: str | None
-    backend: str | None
-    rule: str | None
-    tenant: str = ""
-
-    @property
-    def duration_s(self) -> float:
-        """From the first start to the last end."""
-        return max(0, self.end_ns - self.start_ns) / 1e9
-
-    def to_dict(self) -> dict[str, object]:
-        """As JSON shows it."""
-        return asdict(self) | {"duration_s": self.duration_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +111,7 @@ class TraceStore:
         parsed = [TracesData.FromString(otlp) for *_, otlp in traces]
         summaries = [summarise(data) for data in parsed]
         with self._writing:
-            db, indexer = self._writable(self._today().isoformat())
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction() as (db, indexer):
                 for (tenant, trace, rule, otlp), data, summary in zip(traces, parsed, summaries, strict=True):
                     there = [body for (body,) in db.execute(_BODIES, (trace, tenant))]
                     if otlp in there:
@@ -158,21 +124,54 @@ class TraceStore:
                     indexer.add(body, trace, (row[2], row[3]), data, before)
                     promoted = ((key, value, tenant, trace) for key, value in summary.promoted)
                     db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # SQLite ends it by itself where the disk is full
-                    db.execute("ROLLBACK")
-                indexer.forget()
-                raise
             self._trim()
+
+    def write_logs(self, payloads: Iterable[tuple[str, bytes]]) -> int:
+        """Store the records of (tenant, OTLP bytes) that belong to a trace; how many do not, and are left out.
+
+        The same record again changes nothing.
+        """
+        if self._read_only:
+            raise ValueError("this store was opened to be read")
+        rows: list[tuple[str, bytes, int, bytes]] = []
+        total = 0
+        for tenant, otlp in payloads:
+            data = LogsData.FromString(otlp)
+            total += sum(len(scope.log_records) for resource in data.resource_logs for scope in resource.scope_logs)
+            rows += [(tenant, *found) for found in logs.split(data)]
+        with self._writing, self._transaction() as (db, _):
+            db.executemany("INSERT OR IGNORE INTO log VALUES (?,?,?,?)", rows)
+        return total - len(rows)
+
+    def logs(self, trace_id: str) -> list[logs.Log]:
+        """The log records of a trace, in the order of their times."""
+        try:
+            trace = bytes.fromhex(trace_id)
+        except ValueError:
+            return []
+        rows = self._query("SELECT otlp FROM log WHERE trace = ?", (trace,))
+        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, index.Indexer]]:
+        db, indexer = self._writable(self._today().isoformat())
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db, indexer
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # SQLite ends it by itself where the disk is full
+                db.execute("ROLLBACK")
+            indexer.forget()
+            raise
 
     def newest(self, filters: Filters | None = None, limit: int = 50) -> list[Row]:
         """The newest traces that pass the filters.
 
         Where a trace arrived on two days, the filters look at each day's part; what is returned is the whole.
         """
-        where, parameters = _where(filters or Filters())
-        found = self._rows(f"SELECT * FROM trace {where} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+        clause, parameters = where(filters or Filters())
+        found = self._rows(f"SELECT * FROM trace {clause} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
         rows = sorted(found.values(), key=_start_ns, reverse=True)[:limit]
         if len(self._days()) > 1:
             rows = self._whole(rows)
@@ -189,7 +188,7 @@ class TraceStore:
             return None
         row = rows[0]
         for other in rows[1:]:
-            row = _merge(row, other)
+            row = merge(row, other)
         bodies = self._query("SELECT otlp FROM body WHERE trace = ? ORDER BY rowid", (trace,))
         return Stored(row, tuple(body for (body,) in bodies))
 
@@ -278,7 +277,7 @@ class TraceStore:
             start_ns, end_ns, spans, errors, service, root, backend, rule = rest
             row = Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)
             key = (tenant, row.trace_id)
-            merged[key] = _merge(merged[key], row) if key in merged else row
+            merged[key] = merge(merged[key], row) if key in merged else row
         return merged
 
     def _days(self) -> list[str]:
@@ -350,42 +349,13 @@ class TraceStore:
             self.removed.append(path.stem)
 
 
+def _time_ns(record: logs.Log) -> int:
+    return record.time_ns
+
+
 def _start_ns(row: Row) -> int:
     return row.start_ns
 
 
 def _value(found: tuple[str, str]) -> tuple[str, str]:
     return found[1], found[0]
-
-
-def _where(filters: Filters) -> tuple[str, list[object]]:
-    parts: list[tuple[str, object]] = []
-    if filters.errors:
-        parts.append(("errors > ?", 0))
-    if filters.service:
-        parts.append(("service = ?", filters.service))
-    if filters.backend:
-        parts.append(("backend = ?", filters.backend))
-    if filters.slower_than_s is not None:
-        parts.append(("end_ns - start_ns > ?", int(filters.slower_than_s * 1e9)))
-    if filters.start_ns is not None:
-        parts.append(("start_ns >= ?", filters.start_ns))
-    if filters.end_ns is not None:
-        parts.append(("start_ns < ?", filters.end_ns))
-    clause = " AND ".join(condition for condition, _ in parts)
-    return (f"WHERE {clause}" if clause else ""), [value for _, value in parts]
-
-
-def _merge(one: Row, other: Row) -> Row:
-    named = one if one.root or not other.root else other
-    return replace(
-        one,
-        start_ns=min(one.start_ns, other.start_ns),
-        end_ns=max(one.end_ns, other.end_ns),
-        spans=one.spans + other.spans,
-        errors=one.errors + other.errors,
-        service=named.service or one.service or other.service,
-        root=named.root,
-        backend=one.backend or other.backend,
-        rule=one.rule or other.rule,
-    )
