@@ -24,6 +24,9 @@ _COMMANDS = {
     "doctor": "doctor",
     "outbox": "outbox",
     "jobs": "jobs",
+    "why": "why",
+    "providers": "providers",
+    "backends": "providers",
 }
 
 

@@ -13,7 +13,7 @@ import click
 
 from eigenspan.cli.common import DATA, open_state
 from eigenspan.store.logs import Log
-from eigenspan.store.traces import Filters, TraceStore
+from eigenspan.store.traces import Filters, Stored, TraceStore
 from eigenspan.web.otlp_json import document
 
 _TRACE_BYTES = 16
@@ -42,7 +42,7 @@ def list_traces(
     as_json: bool,
 ) -> None:
     """The newest kept traces."""
-    with _store(data) as store:
+    with open_traces(data) as store:
         rows = store.newest(
             Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit
         )
@@ -64,7 +64,7 @@ def list_traces(
 @click.option("--json", "as_json", is_flag=True, help="Print the trace as OTLP/JSON.")
 def show(trace_id: str, data: Path, as_json: bool) -> None:
     """One trace, as a tree with its attributes."""
-    with _store(data) as store:
+    with open_traces(data) as store:
         found, records = store.trace(trace_id), store.logs(trace_id)
     if found is None:
         click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
@@ -125,7 +125,8 @@ def recall(*, trace_id: str, data: Path, wait_s: float) -> None:
         sys.exit(1)
 
 
-def _store(data: Path) -> TraceStore:
+def open_traces(data: Path) -> TraceStore:
+    """The store of the collector that keeps its things in `data`, to be read."""
     path = data.expanduser() / "traces"
     if not path.is_dir():
         raise click.ClickException(f"{path} does not exist: no collector has kept anything there; name one with --data")
@@ -136,3 +137,14 @@ def plain(text: str | None, limit: int = 200) -> str:
     """Text from a span as a terminal may show it: no control characters or marks of direction, and not too long."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in (text or "")[:limit])
     return shown + ("…" if text and len(text) > limit else "")
+
+
+def found_in(store: TraceStore, trace_id: str) -> Stored:
+    """A trace by its id, or an error that names it."""
+    found = store.trace(trace_id)
+    if found is None:
+        raise click.ClickException(f"no trace {plain(trace_id)} is stored")
+    return found
+
+
+import eigenspan.cli.trace_files  # noqa: E402, F401  the commands that join this group
