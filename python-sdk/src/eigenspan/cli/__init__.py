@@ -24,6 +24,7 @@ _COMMANDS = {
     "doctor": "doctor",
     "outbox": "outbox",
     "jobs": "jobs",
+    "archive": "archive",
     "why": "why",
     "providers": "providers",
     "backends": "providers",
