@@ -24,6 +24,10 @@ _COMMANDS = {
     "doctor": "doctor",
     "outbox": "outbox",
     "jobs": "jobs",
+    "archive": "archive",
+    "why": "why",
+    "providers": "providers",
+    "backends": "providers",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 import click
 
 from eigenspan.cli.common import DATA, open_state
-from eigenspan.store.traces import Filters, TraceStore
+from eigenspan.store.logs import Log
+from eigenspan.store.traces import Filters, Stored, TraceStore
 from eigenspan.web.otlp_json import document
 
 _TRACE_BYTES = 16
@@ -40,7 +42,7 @@ def list_traces(
     as_json: bool,
 ) -> None:
     """The newest kept traces."""
-    with _store(data) as store:
+    with open_traces(data) as store:
         rows = store.newest(
             Filters(errors=errors, service=service, backend=backend, slower_than_s=slower_than), limit=limit
         )
@@ -62,19 +64,37 @@ def list_traces(
 @click.option("--json", "as_json", is_flag=True, help="Print the trace as OTLP/JSON.")
 def show(trace_id: str, data: Path, as_json: bool) -> None:
     """One trace, as a tree with its attributes."""
-    with _store(data) as store:
-        found = store.trace(trace_id)
+    with open_traces(data) as store:
+        found, records = store.trace(trace_id), store.logs(trace_id)
     if found is None:
         click.echo(f"eigenspan: no trace {trace_id} in {data}", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(document(found.message())))
+        click.echo(
+            json.dumps(
+                document(found.message()) | {"logs": [record.to_dict() for record in records]}, default=_plain_bytes
+            )
+        )
         return
     for node in found.tree():
         indent = "  " * node.depth
         click.echo(f"{indent}{plain(node.name)}  {node.duration_s * 1000:.3f} ms  {node.status}")
         for key, value in node.attributes.items():
             click.echo(f"{indent}    {plain(key)} = {value!r}")
+        for record in (r for r in records if r.span_id == node.span_id):
+            _show_log(record, f"{indent}    ")
+    shown = {node.span_id for node in found.tree()}
+    for record in (r for r in records if r.span_id not in shown):
+        _show_log(record, "")
+
+
+def _show_log(record: Log, indent: str) -> None:
+    when = datetime.fromtimestamp(record.time_ns / 1e9, UTC).strftime("%H:%M:%S.%f")
+    click.echo(f"{indent}{when}  {plain(record.severity):5}  {plain(str(record.body))}")
+
+
+def _plain_bytes(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 @traces.command()
@@ -105,7 +125,8 @@ def recall(*, trace_id: str, data: Path, wait_s: float) -> None:
         sys.exit(1)
 
 
-def _store(data: Path) -> TraceStore:
+def open_traces(data: Path) -> TraceStore:
+    """The store of the collector that keeps its things in `data`, to be read."""
     path = data.expanduser() / "traces"
     if not path.is_dir():
         raise click.ClickException(f"{path} does not exist: no collector has kept anything there; name one with --data")
@@ -116,3 +137,14 @@ def plain(text: str | None, limit: int = 200) -> str:
     """Text from a span as a terminal may show it: no control characters or marks of direction, and not too long."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in (text or "")[:limit])
     return shown + ("…" if text and len(text) > limit else "")
+
+
+def found_in(store: TraceStore, trace_id: str) -> Stored:
+    """A trace by its id, or an error that names it."""
+    found = store.trace(trace_id)
+    if found is None:
+        raise click.ClickException(f"no trace {plain(trace_id)} is stored")
+    return found
+
+
+import eigenspan.cli.trace_files  # noqa: E402, F401  the commands that join this group

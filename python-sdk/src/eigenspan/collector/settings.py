@@ -272,7 +272,9 @@ class Exporter(_Settings):
 
     type: Annotated[
         Literal["store", "otlp", "otlphttp", "jaeger", "tempo"],
-        Meta(description="store: the embedded one. otlp, otlphttp: all signals. jaeger, tempo: traces over OTLP/gRPC."),
+        Meta(
+            description="store: the embedded one, traces and their logs. otlp, otlphttp: all signals. jaeger, tempo: traces."
+        ),
     ]
     endpoint: Annotated[str, Meta(description="host:port, or a URL for otlphttp.")] = ""
     headers: Annotated[dict[str, HeaderValue], Meta(description="Sent with every request; never logged.")] = {}

@@ -11,17 +11,22 @@ import sqlite3
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from eigenspan.store import index, logs
+from eigenspan.store.rows import Filters, Row, merge, where
 from eigenspan.store.tree import Node, summarise, tree_of
 
-_SCHEMA = """
+__all__ = ["Filters", "Row", "Stored", "TraceStore"]
+_SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS trace (tenant TEXT, trace BLOB, start_ns INTEGER, end_ns INTEGER, spans INTEGER,
     errors INTEGER, service TEXT, root TEXT, backend TEXT, rule TEXT, PRIMARY KEY (trace, tenant)) WITHOUT ROWID;
@@ -30,9 +35,11 @@ CREATE TABLE IF NOT EXISTS body (tenant TEXT, trace BLOB, otlp BLOB);
 CREATE INDEX IF NOT EXISTS body_trace ON body (trace);
 CREATE TABLE IF NOT EXISTS promoted (key TEXT, value TEXT, tenant TEXT, trace BLOB,
     PRIMARY KEY (key, value, tenant, trace)) WITHOUT ROWID;
+{index.SCHEMA}
+{logs.SCHEMA}
 COMMIT;
 """
-_KNOWN = "SELECT 1 FROM body WHERE trace = ? AND tenant = ? AND otlp = ?"
+_BODIES = "SELECT otlp FROM body WHERE trace = ? AND tenant = ?"
 _FILES = "????-??-??.db"
 _MAX_NS = 2**63 - 1  # what SQLite holds; OTLP has one bit more
 _CHUNK = 500  # parameters of one IN (...)
@@ -45,43 +52,6 @@ INSERT INTO trace VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
     root = coalesce(root, excluded.root),
     backend = coalesce(backend, excluded.backend), rule = coalesce(nullif(rule, ''), excluded.rule)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which traces to list; None: any."""
-
-    errors: bool = False
-    service: str | None = None
-    backend: str | None = None
-    slower_than_s: float | None = None
-    start_ns: int | None = None  # only traces that began at or after this
-    end_ns: int | None = None  # only traces that began before this
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One trace in a list."""
-
-    trace_id: str
-    start_ns: int
-    end_ns: int
-    spans: int
-    errors: int
-    service: str | None
-    root: str | None
-    backend: str | None
-    rule: str | None
-    tenant: str = ""
-
-    @property
-    def duration_s(self) -> float:
-        """From the first start to the last end."""
-        return max(0, self.end_ns - self.start_ns) / 1e9
-
-    def to_dict(self) -> dict[str, object]:
-        """As JSON shows it."""
-        return asdict(self) | {"duration_s": self.duration_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +88,7 @@ class TraceStore:
         self._directory, self._read_only = directory, read_only
         self._max_age_days, self._max_bytes, self._today = max_age_days, max_bytes, today
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self._writer: tuple[str, sqlite3.Connection] | None = None
+        self._writer: tuple[str, sqlite3.Connection, index.Indexer] | None = None
         self._readers: dict[str, sqlite3.Connection] = {}
         self._trimmed_s = float("-inf")
         self.removed: list[str] = []
@@ -138,34 +108,70 @@ class TraceStore:
         """
         if self._read_only:
             raise ValueError("this store was opened to be read")
-        summaries = [summarise(TracesData.FromString(otlp)) for *_, otlp in traces]
+        parsed = [TracesData.FromString(otlp) for *_, otlp in traces]
+        summaries = [summarise(data) for data in parsed]
         with self._writing:
-            db = self._writable(self._today().isoformat())
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                for (tenant, trace, rule, otlp), summary in zip(traces, summaries, strict=True):
-                    if db.execute(_KNOWN, (trace, tenant, otlp)).fetchone():
+            with self._transaction() as (db, indexer):
+                for (tenant, trace, rule, otlp), data, summary in zip(traces, parsed, summaries, strict=True):
+                    there = [body for (body,) in db.execute(_BODIES, (trace, tenant))]
+                    if otlp in there:
                         continue
                     row = (tenant, trace, min(summary.start_ns, _MAX_NS), min(summary.end_ns, _MAX_NS), summary.spans, summary.errors,
                            summary.service, summary.root, summary.backend, rule)  # fmt: skip
                     db.execute(_UPSERT, row)
-                    db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp))
+                    body = db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp)).lastrowid or 0
+                    before = TracesData.FromString(b"".join(there)) if there else None
+                    indexer.add(body, trace, (row[2], row[3]), data, before)
                     promoted = ((key, value, tenant, trace) for key, value in summary.promoted)
                     db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # SQLite ends it by itself where the disk is full
-                    db.execute("ROLLBACK")
-                raise
             self._trim()
+
+    def write_logs(self, payloads: Iterable[tuple[str, bytes]]) -> int:
+        """Store the records of (tenant, OTLP bytes) that belong to a trace; how many do not, and are left out.
+
+        The same record again changes nothing.
+        """
+        if self._read_only:
+            raise ValueError("this store was opened to be read")
+        rows: list[tuple[str, bytes, int, bytes]] = []
+        total = 0
+        for tenant, otlp in payloads:
+            data = LogsData.FromString(otlp)
+            total += sum(len(scope.log_records) for resource in data.resource_logs for scope in resource.scope_logs)
+            rows += [(tenant, *found) for found in logs.split(data)]
+        with self._writing, self._transaction() as (db, _):
+            db.executemany("INSERT OR IGNORE INTO log VALUES (?,?,?,?)", rows)
+        return total - len(rows)
+
+    def logs(self, trace_id: str) -> list[logs.Log]:
+        """The log records of a trace, in the order of their times."""
+        try:
+            trace = bytes.fromhex(trace_id)
+        except ValueError:
+            return []
+        rows = self._query("SELECT otlp FROM log WHERE trace = ?", (trace,))
+        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, index.Indexer]]:
+        db, indexer = self._writable(self._today().isoformat())
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db, indexer
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # SQLite ends it by itself where the disk is full
+                db.execute("ROLLBACK")
+            indexer.forget()
+            raise
 
     def newest(self, filters: Filters | None = None, limit: int = 50) -> list[Row]:
         """The newest traces that pass the filters.
 
         Where a trace arrived on two days, the filters look at each day's part; what is returned is the whole.
         """
-        where, parameters = _where(filters or Filters())
-        found = self._rows(f"SELECT * FROM trace {where} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+        clause, parameters = where(filters or Filters())
+        found = self._rows(f"SELECT * FROM trace {clause} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
         rows = sorted(found.values(), key=_start_ns, reverse=True)[:limit]
         if len(self._days()) > 1:
             rows = self._whole(rows)
@@ -182,7 +188,7 @@ class TraceStore:
             return None
         row = rows[0]
         for other in rows[1:]:
-            row = _merge(row, other)
+            row = merge(row, other)
         bodies = self._query("SELECT otlp FROM body WHERE trace = ? ORDER BY rowid", (trace,))
         return Stored(row, tuple(body for (body,) in bodies))
 
@@ -190,6 +196,37 @@ class TraceStore:
         """The ids of traces that carry a promoted attribute with this value."""
         rows = self._query("SELECT trace FROM promoted WHERE key = ? AND value = ?", (key, value))
         return list(dict.fromkeys(trace.hex() for (trace,) in rows))
+
+    def candidates(
+        self, needs: index.Needs, start_ns: int = 0, end_ns: int = _MAX_NS, shortest_ns: int = 0, limit: int = 100_000
+    ) -> list[str]:
+        """The ids of traces that may hold what is needed in spans that began in the window, newest first.
+
+        What they hold has to be looked at: an id too many is possible, one too few is not. `limit` is for each day.
+        """
+        window = (min(start_ns, _MAX_NS), min(end_ns, _MAX_NS), min(shortest_ns, _MAX_NS), limit)
+        found = self._read(lambda db: index.candidates(db, needs, *window))
+        return list(dict.fromkeys(trace.hex() for _, trace in sorted(found, reverse=True)))
+
+    def attributes(self) -> list[tuple[str, str]]:
+        """(scope, key) of every attribute there is."""
+        return sorted(set(self._query("SELECT scope, key FROM term WHERE type = '' AND scope != 'intrinsic'", ())))
+
+    def values_of(self, scope: str, key: str, limit: int = 1000) -> list[tuple[str, str]]:
+        """(type, value) of an attribute, in the order of the values; those too many or too long to index are left out."""
+        sql = "SELECT type, value FROM term WHERE scope = ? AND key = ? AND type != '' ORDER BY value LIMIT ?"
+        return sorted(set(self._query(sql, (scope, key, limit))), key=_value)[:limit]
+
+    def operations(self, service: str | None = None) -> list[tuple[str, str, str]]:
+        """(service, span name, kind) of the spans of a service, or of all."""
+        sql = "SELECT service, name, kind FROM operation WHERE ?1 IS NULL OR service = ?1"
+        return sorted(set(self._query(sql, (service,))))
+
+    def calls(self, start_ns: int, end_ns: int) -> dict[tuple[str, str], int]:
+        """How often spans of one service had children of another in the hours of a window."""
+        window = (start_ns // index.HOUR_NS, end_ns // index.HOUR_NS)
+        rows = self._query("SELECT parent, child, calls FROM call WHERE hour BETWEEN ? AND ?", window)
+        return index.dependencies(rows)
 
     def values(self) -> dict[str, list[str]]:
         """The services and backends there are, for filters."""
@@ -240,13 +277,17 @@ class TraceStore:
             start_ns, end_ns, spans, errors, service, root, backend, rule = rest
             row = Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)
             key = (tenant, row.trace_id)
-            merged[key] = _merge(merged[key], row) if key in merged else row
+            merged[key] = merge(merged[key], row) if key in merged else row
         return merged
 
     def _days(self) -> list[str]:
         return sorted((path.stem for path in self._directory.glob(_FILES)), reverse=True)
 
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
+        return self._read(lambda db: db.execute(sql, parameters).fetchall())
+
+    def _read(self, ask: Callable[[sqlite3.Connection], list[tuple]]) -> list[tuple]:  # type: ignore[type-arg]
+        """What every day's file answers, the newest day first."""
         rows: list[tuple] = []  # type: ignore[type-arg]
         with self._reading:
             days = self._days()
@@ -254,7 +295,7 @@ class TraceStore:
                 self._readers.pop(gone).close()
             for day in days:
                 try:
-                    rows += self._readable(day).execute(sql, parameters).fetchall()
+                    rows += ask(self._readable(day))
                 except sqlite3.OperationalError as error:
                     made = "no such table" not in str(error)
                     if made and (self._directory / f"{day}.db").exists():
@@ -270,7 +311,7 @@ class TraceStore:
             self._readers[day] = db
         return db
 
-    def _writable(self, day: str) -> sqlite3.Connection:
+    def _writable(self, day: str) -> tuple[sqlite3.Connection, index.Indexer]:
         if self._writer is None or self._writer[0] != day:
             if self._writer:
                 self._writer[1].close()
@@ -281,11 +322,12 @@ class TraceStore:
                 db.executescript(
                     "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA
                 )
+                indexer = index.Indexer(db)
             except BaseException:
                 db.close()
                 raise
-            self._writer = (day, db)
-        return self._writer[1]
+            self._writer = (day, db, indexer)
+        return self._writer[1:]
 
     def _trim(self) -> None:
         """Remove files past the cap on age, then the oldest past the cap on bytes; the newest stays."""
@@ -307,38 +349,13 @@ class TraceStore:
             self.removed.append(path.stem)
 
 
+def _time_ns(record: logs.Log) -> int:
+    return record.time_ns
+
+
 def _start_ns(row: Row) -> int:
     return row.start_ns
 
 
-def _where(filters: Filters) -> tuple[str, list[object]]:
-    parts: list[tuple[str, object]] = []
-    if filters.errors:
-        parts.append(("errors > ?", 0))
-    if filters.service:
-        parts.append(("service = ?", filters.service))
-    if filters.backend:
-        parts.append(("backend = ?", filters.backend))
-    if filters.slower_than_s is not None:
-        parts.append(("end_ns - start_ns > ?", int(filters.slower_than_s * 1e9)))
-    if filters.start_ns is not None:
-        parts.append(("start_ns >= ?", filters.start_ns))
-    if filters.end_ns is not None:
-        parts.append(("start_ns < ?", filters.end_ns))
-    clause = " AND ".join(condition for condition, _ in parts)
-    return (f"WHERE {clause}" if clause else ""), [value for _, value in parts]
-
-
-def _merge(one: Row, other: Row) -> Row:
-    named = one if one.root or not other.root else other
-    return replace(
-        one,
-        start_ns=min(one.start_ns, other.start_ns),
-        end_ns=max(one.end_ns, other.end_ns),
-        spans=one.spans + other.spans,
-        errors=one.errors + other.errors,
-        service=named.service or one.service or other.service,
-        root=named.root,
-        backend=one.backend or other.backend,
-        rule=one.rule or other.rule,
-    )
+def _value(found: tuple[str, str]) -> tuple[str, str]:
+    return found[1], found[0]

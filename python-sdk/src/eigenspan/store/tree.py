@@ -14,8 +14,8 @@ from eigenspan.semconv import tables
 
 Value = str | int | float | bool | bytes | list[object] | dict[str, object] | None
 PROMOTED = (q.QUANTUM_JOB_ID, q.QUANTUM_REQUEST_CORRELATION_ID)
-_STATUS = {0: "unset", 1: "ok", 2: "error"}
-_KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
+STATUSES = {0: "unset", 1: "ok", 2: "error"}
+KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +165,12 @@ def _node(span: Span, resource: dict[str, Value], scope: str) -> Node:
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
         name=span.name,
-        kind=_KINDS.get(span.kind, str(span.kind)),
+        kind=KINDS.get(span.kind, str(span.kind)),
         service=str(resource.get("service.name", "")),
         scope=scope,
         start_ns=span.start_time_unix_nano,
         end_ns=span.end_time_unix_nano,
-        status=_STATUS.get(span.status.code, str(span.status.code)),
+        status=STATUSES.get(span.status.code, str(span.status.code)),
         status_message=span.status.message,
         trace_state=span.trace_state,
         attributes=attributes,

@@ -19,6 +19,8 @@ from eigenspan.store.tree import Node, first_of
 from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
 from eigenspan.web.api_calibration import POST_PATH, CalibrationApi
 from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, request_of
+from eigenspan.web.jaeger import JaegerApi
+from eigenspan.web.tempo import TempoApi
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore
@@ -53,6 +55,8 @@ class Page:
             "trace": self._trace,
             "backends": self._backends,
             "api": self._api,
+            "jaeger": JaegerApi(store).get,
+            "tempo": TempoApi(store).get,
             "static": self._file,
             "schemas": self._schema,
         }

@@ -64,13 +64,15 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: the path decoded, and the first value of each query field."""
+    """What is asked: the path decoded, the first value of each query field, and all of them."""
 
     method: str
     path: str
     host: str
     etag: str
     query: dict[str, str] = field(default_factory=dict)
+    accept: str = ""
+    fields: dict[str, list[str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """A field's value; None where it is absent or empty."""
@@ -143,7 +145,8 @@ def request_of(scope: dict[str, Any], methods: Sequence[str] = ("GET", "HEAD")) 
         raise Problem(400, "That address has too many fields", "A query may have 32 fields.") from error
     query = {name: values[0] for name, values in fields.items()}
     etag = next((value for name, value in headers if name == "if-none-match"), "")
-    return Request(scope["method"], scope["path"], host, etag, query)
+    accept = next((value for name, value in headers if name == "accept"), "")
+    return Request(scope["method"], scope["path"], host, etag, query, accept, fields)
 
 
 def _host(hosts: list[str], server: Any) -> str:

@@ -1,0 +1,218 @@
+"""Finding spans: a parsed query against the store's index first, then against the spans of what the index names.
+
+Regular expressions run in Polars, whose engine takes linear time whatever the pattern.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from eigenspan.store.terms import Term, canonical
+from eigenspan.web.traceql import Both, Combined, Compare, Condition, Either, Field, Query, Spans, Spanset
+
+if TYPE_CHECKING:
+    from eigenspan.store.traces import Row, Stored, TraceStore
+    from eigenspan.store.tree import Node
+
+MAX_INSPECTED: Final = 20_000
+_MAX_CLAUSES: Final = 16
+_MAX_NS: Final = 2**63 - 1
+_ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
+_INDEXED: Final = frozenset({"name", "kind", "status", "event:name"})
+Needs = list[list[Term]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where to look: starts of spans, and lengths of whole traces, all in nanoseconds."""
+
+    start_ns: int = 0
+    end_ns: int = _MAX_NS
+    shortest_ns: int = 0
+    longest_ns: int = _MAX_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A trace, and its spans that the query names, by their starts."""
+
+    stored: Stored
+    nodes: list[Node]
+    matched: list[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits, newest first; `complete`: False where more were there than may be looked at in one search."""
+
+    hits: list[Hit]
+    inspected: int
+    complete: bool
+
+
+def search(store: TraceStore, query: Query, window: Window, limit: int) -> Found:
+    """The newest traces that a query finds."""
+    needs = _needs_of(query.spans)
+    ids = store.candidates(needs, window.start_ns, window.end_ns, min(_shortest(query.spans), _MAX_NS))
+    hits: list[Hit] = []
+    inspected = 0
+    for trace_id in islice(ids, MAX_INSPECTED):
+        inspected += 1
+        stored = store.trace(trace_id)
+        if stored is None or not window.shortest_ns <= stored.row.end_ns - stored.row.start_ns <= window.longest_ns:
+            continue
+        nodes = stored.tree()
+        matched = spans_of(query.spans, nodes, stored.row)
+        if matched and all(_ORDER[op](len(matched), wanted) for op, wanted in query.counts):
+            hits.append(Hit(stored, nodes, matched))
+            if len(hits) == limit:
+                break
+    return Found(hits, inspected, len(hits) == limit or inspected == len(ids))
+
+
+def spans_of(spans: Spans, nodes: Sequence[Node], row: Row) -> list[Node]:
+    """The spans of one trace that a set of spans has."""
+    if isinstance(spans, Spanset):
+        return [node for node in nodes if holds(spans.condition, node, row)]
+    left, right = spans_of(spans.left, nodes, row), spans_of(spans.right, nodes, row)
+    kept = {id(node) for node in left} | {id(node) for node in right}
+    match spans.op:
+        case "||":
+            return [node for node in nodes if id(node) in kept]
+        case "&&":
+            return [node for node in nodes if id(node) in kept] if left and right else []
+        case ">":
+            return [node for node in right if node.parent_id in {other.span_id for other in left}]
+        case "~":
+            return [n for n in right if any(n.parent_id and n.parent_id == o.parent_id and n is not o for o in left)]
+    parents = {node.span_id: node.parent_id for node in nodes}
+    above = {node.span_id for node in left}
+    return [node for node in right if any(up in above for up in _ancestors(node.parent_id, parents))]
+
+
+def _ancestors(span_id: str, parents: dict[str, str]) -> Iterator[str]:
+    seen: set[str] = set()
+    while span_id and span_id not in seen:
+        yield span_id
+        seen.add(span_id)
+        span_id = parents.get(span_id, "")
+
+
+def holds(condition: Condition, node: Node, row: Row) -> bool:
+    """Whether a condition holds for a span."""
+    match condition:
+        case Both(parts):
+            return all(holds(part, node, row) for part in parts)
+        case Either(parts):
+            return any(holds(part, node, row) for part in parts)
+    values = values_of(condition.field, node, row)
+    if condition.value is None:
+        return bool(values) == (condition.op == "!=")
+    return any(_compares(condition.op, value, condition.value) for value in values)
+
+
+def values_of(field: Field, node: Node, row: Row) -> list[Any]:
+    """What a span has under a field; several of an array or of events."""
+    found: list[Any]
+    match field.scope:
+        case "span":
+            found = [node.attributes.get(field.key)]
+        case "resource":
+            found = [node.resource.get(field.key)]
+        case "any":
+            found = [node.attributes.get(field.key, node.resource.get(field.key))]
+        case "event":
+            found = [e["attributes"].get(field.key) for e in node.events]  # type: ignore[union-attr]
+        case _:
+            found = _intrinsic(field.key, node, row)
+    return [part for value in found if value is not None for part in (value if isinstance(value, list) else [value])]
+
+
+def _intrinsic(key: str, node: Node, row: Row) -> list[Any]:
+    if key == "event:name":
+        return [event["name"] for event in node.events]
+    plain = {
+        "name": node.name, "status": node.status, "kind": node.kind, "duration": max(0, node.end_ns - node.start_ns),
+        "statusMessage": node.status_message, "trace:rootName": row.root, "trace:rootService": row.service,
+        "trace:duration": max(0, row.end_ns - row.start_ns), "trace:id": row.trace_id, "span:id": node.span_id,
+        "span:parentID": node.parent_id, "instrumentation:name": node.scope,
+    }  # fmt: skip
+    return [plain[key]]
+
+
+def _compares(op: str, value: object, wanted: str | float | bool) -> bool:
+    if op in ("=~", "!~"):
+        return isinstance(value, str) and _whole(str(wanted), value) == (op == "=~")
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        alike = isinstance(value, bool) and isinstance(wanted, bool)
+    else:
+        alike = isinstance(value, str) == isinstance(wanted, str) and isinstance(value, str | int | float)
+    return alike and _ORDER[op](value, wanted)
+
+
+@lru_cache(4096)
+def _whole(pattern: str, value: str) -> bool:
+    return bool(pl.Series([value]).str.contains(f"^(?s:{pattern})$").item())
+
+
+def _needs_of(spans: Spans) -> Needs:
+    """What a body must have for its trace to be worth a look; the right side alone, where both sides may be in two bodies."""
+    if isinstance(spans, Spanset):
+        return _needs(spans.condition)
+    left, right = _needs_of(spans.left), _needs_of(spans.right)
+    return _either([left, right]) if spans.op == "||" else right or left
+
+
+def _needs(condition: Condition) -> Needs:
+    match condition:
+        case Both(parts):
+            return [group for part in parts for group in _needs(part)]
+        case Either(parts):
+            return _either([_needs(part) for part in parts])
+    field, value = condition.field, condition.value
+    if value is None:
+        return [_terms(field)] if condition.op == "!=" and field.scope != "intrinsic" else []
+    if field.scope == "intrinsic" and field.key not in _INDEXED:
+        return []
+    exact = condition.op == "="
+    if field.scope == "intrinsic" and not exact:
+        return []
+    return [_terms(field, canonical(value) if exact else "")]
+
+
+def _terms(field: Field, text: str = "") -> list[Term]:
+    scopes = ("span", "resource") if field.scope == "any" else (field.scope,)
+    return [Term(scope, field.key, "", text) for scope in scopes]
+
+
+def _either(sides: list[Needs]) -> Needs:
+    """Groups that hold where any side holds."""
+    out: Needs = [[]] if sides else []
+    for side in sides:
+        out = [group + more for group in out for more in side]
+        if not out or len(out) > _MAX_CLAUSES:
+            return []
+    return out
+
+
+def _shortest(spans: Spans) -> int:
+    """How long a body must be at least: as long as the span that is asked for."""
+    if isinstance(spans, Combined):
+        sides = (_shortest(spans.left), _shortest(spans.right))
+        return min(sides) if spans.op == "||" else sides[1]
+    parts = spans.condition.parts if isinstance(spans.condition, Both) else (spans.condition,)
+    bounds = [
+        p.value
+        for p in parts
+        if isinstance(p, Compare) and p.field == Field("intrinsic", "duration") and p.op in ("=", ">", ">=")
+    ]
+    return max((int(bound) for bound in bounds if isinstance(bound, int | float)), default=0)
