@@ -114,7 +114,7 @@ def traced(client, store):
     return client
 
 
-PATHS = ["/", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}", "/fragments/traces", "/backends", "/api/summary",
+PATHS = ["/", "/traces", "/releases", "/fragments/front", "/api/releases", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}", "/fragments/traces", "/backends", "/api/summary",
          "/api/traces", f"/api/traces/{ID}", "/static/page.css", "/static/trace.js", "/static/icon.svg"]  # fmt: skip
 MISSING = ["/nothing", "//", "/trace", "/trace/" + "0" * 32, "/trace/xyz", f"/trace/{ID}/x", f"/trace/{ID}/spans/zz", "/api", "/api/x",
            "/api/traces/zz", "/static/../app.py", "/static/app.py", "/static/", "/backends/ibm/nothing", "/backends/nothing"]  # fmt: skip
@@ -193,7 +193,7 @@ def test_filters_mean_the_same_in_list_fragment_and_api(client, store, query, ex
     store.write([("", bytes.fromhex(number[n]), "r", body) for n, body in enumerate(bodies, 1)])
     want = {number[n] for n in expected}
     assert {row["trace_id"] for row in client.get("/api/traces", query).json["traces"]} == want
-    for path in ("/", "/fragments/traces"):
+    for path in ("/traces", "/fragments/traces"):
         assert set(re.findall(r'data-trace="([0-9a-f]{32})"', client.get(path, query).text)) == want
 
 
@@ -203,14 +203,14 @@ def test_filters_mean_the_same_in_list_fragment_and_api(client, store, query, ex
      "service=" + "a" * 257, "&".join(f"a{i}=1" for i in range(40))],
 )  # fmt: skip
 def test_bad_query_values_are_refused(traced, query):
-    for path in ("/", "/api/traces"):
+    for path in ("/traces", "/api/traces"):
         answer = traced.get(path, quote(query, safe="=&"))
         assert answer.status == 400
         assert "Traceback" not in answer.text
 
 
 def test_a_long_query_is_refused(traced):
-    assert traced.get("/", "service=" + "a" * 5000).status == 414
+    assert traced.get("/traces", "service=" + "a" * 5000).status == 414
 
 
 def test_a_trace_as_otlp_json(traced):
@@ -319,7 +319,7 @@ def test_the_empty_page_says_what_became_of_the_spans(client):
 def test_troubles_of_exporters_are_said(client):
     client.summary["exporters"] = {EVIL: {"last_error": EVIL}, "far": {"last_error": None}}
     client.summary["outbox"] = {"far": {"waiting": 0, "parked": 2}}
-    text = client.get("/").text
+    text = client.get("/traces").text
     assert "2 batches set aside" in text
     assert "<script>alert" not in text
 
@@ -333,7 +333,7 @@ def test_failures_are_clean_pages(traced, monkeypatch):
 
     for failure, status in ((broken, 503), (wrong, 500)):
         monkeypatch.setattr(traced.page._store, "newest", failure)
-        for path in ("/", "/api/traces"):
+        for path in ("/traces", "/api/traces"):
             answer = traced.get(path)
             assert answer.status == status
             assert not re.search("secret|somewhere|Traceback", answer.text)
@@ -377,7 +377,15 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
             store.write([("", bytes.fromhex(ID), word, otlp(ID, word, error=True, **attributes, **{word: word}))])
             pages = [
                 client.get(path).text
-                for path in ("/", f"/trace/{ID}", "/backends", f"/trace/{ID}/spans/{'01' * 8}", f"/trace/{ID}/rows")
+                for path in (
+                    "/",
+                    "/traces",
+                    "/releases",
+                    f"/trace/{ID}",
+                    "/backends",
+                    f"/trace/{ID}/spans/{'01' * 8}",
+                    f"/trace/{ID}/rows",
+                )
             ]
             assert not any("<script>alert" in page or "\"'>" in page for page in pages)
             shapes.append([[e for e in shape_of(page).elements if e[0] != "wbr"] for page in pages])

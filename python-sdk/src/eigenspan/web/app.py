@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,23 @@ from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
 from eigenspan.store.tree import Node, first_of
-from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
-from eigenspan.web.api_calibration import POST_PATH, CalibrationApi
-from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, request_of
+from eigenspan.web import (
+    api_calibration,
+    api_releases,
+    layout,
+    otlp_json,
+    page_backends,
+    page_front,
+    page_releases,
+    page_span,
+    page_trace,
+    page_traces,
+    waterfall,
+)
+from eigenspan.web.api_calibration import CalibrationApi
+from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, body_of, request_of
+from eigenspan.web.figures import Figures
+from eigenspan.web.measured import DAY_S
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore
@@ -26,6 +40,8 @@ if TYPE_CHECKING:
 
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _MAX_ROWS: Final = 20_000
+_MAX_POSTED: Final = 1 << 16
+_HISTORY_S: Final = 14 * DAY_S
 _logger = logging.getLogger(__name__)
 
 
@@ -44,11 +60,14 @@ class Page:
     ) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
         self._calibration = CalibrationApi(calibrations, calibration_tokens)
+        self._figures = Figures(store, calibrations)
         self._static = dict(_static())
         self._last: tuple[Row, waterfall.Spans] | None = None
         self._parsing = threading.Lock()
         self._routes: dict[str, Callable[[Request, list[str]], Response]] = {
-            "": self._traces,
+            "": self._front,
+            "traces": self._traces,
+            "releases": self._releases,
             "fragments": self._fragment,
             "trace": self._trace,
             "backends": self._backends,
@@ -56,14 +75,19 @@ class Page:
             "static": self._file,
             "schemas": self._schema,
         }
+        self._posts: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
+            api_calibration.POST_PATH: self._calibration.post,
+            api_releases.POST_PATH: self._release,
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         try:
-            if scope["method"] == "POST" and scope["path"] == POST_PATH:
-                response = await self._calibration.post(scope, receive)
+            post = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
+            if post:
+                response = await post(scope, receive)
             else:
                 response = await asyncio.to_thread(self._respond, request_of(scope))
         except Problem as problem:
@@ -89,6 +113,26 @@ class Page:
             refused = Problem(500, "Something went wrong here", "The collector's log says what.")
         return _refusal(refused, request.path)
 
+    async def _release(self, scope: dict[str, Any], receive: Any) -> Response:
+        request_of(scope, ("POST",))
+        self._calibration.authenticate(scope)
+        body = await body_of(receive, _MAX_POSTED)
+        return await asyncio.to_thread(api_releases.post, self._figures.releases, body)
+
+    def _front(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        window, window_s = _window(request)
+        summary = self._said()
+        data = self._figures.measured(window_s, summary)
+        empty = None if summary["stored"]["traces"] else page_traces.empty(summary, request.host)
+        return Response(page_front.render(data, window, self._figures.left_out, empty))
+
+    def _releases(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        return Response(page_releases.render(self._figures.measured(_HISTORY_S, {}), request.host))
+
     def _traces(self, request: Request, rest: list[str]) -> Response:
         if rest:
             raise _not_found()
@@ -97,6 +141,10 @@ class Page:
         return Response(page_traces.render(wanted, rows, self._store.values(), self._said(), request.host))
 
     def _fragment(self, request: Request, rest: list[str]) -> Response:
+        if rest == ["front"]:
+            window, window_s = _window(request)
+            data = self._figures.measured(window_s, self._said())
+            return Response(page_front.fragment(data, window, self._figures.left_out).encode())
         if rest != ["traces"]:
             raise _not_found()
         wanted: Asked = asked(request)
@@ -184,6 +232,9 @@ class Page:
         match rest:
             case ["calibration", *more]:
                 return self._calibration.get(request, more)
+            case ["releases"]:
+                self._figures.runs()
+                return api_releases.get(self._figures.releases, request)
             case ["summary"]:
                 return _json(self._summary())
             case ["traces"]:
@@ -209,6 +260,13 @@ class Page:
         if request.etag == etag:
             return Response(b"", content_type, 304, headers)
         return Response(body, content_type, headers=headers)
+
+
+def _window(request: Request) -> tuple[str, float]:
+    name = request.text("window") or page_front.DEFAULT
+    if name not in page_front.WINDOWS:
+        raise Problem(400, "No such window", f"window is one of {', '.join(page_front.WINDOWS)}.")
+    return name, page_front.WINDOWS[name]
 
 
 def _static() -> list[tuple[str, tuple[str, bytes, str]]]:

@@ -98,7 +98,7 @@ def _none() -> Html:
 
 
 def _traces_link(text: str, backend: str) -> Html:
-    return tag("a", text, href=f"/?backend={quote(backend, safe='')}")
+    return tag("a", text, href=f"/traces?backend={quote(backend, safe='')}")
 
 
 def _backend(index: AsOfIndex, series: Series, ran: int) -> tuple[tuple[int, str, str], Html]:

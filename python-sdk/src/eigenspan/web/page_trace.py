@@ -19,7 +19,7 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
     name = row.root or "(no root span)"
     failed = words.plural(row.errors, "error") if row.errors else None
     head = [
-        tag("p", tag("a", "Traces", href="/"), " / ", tag("code", row.trace_id), class_="crumbs"),
+        tag("p", tag("a", "Traces", href="/traces"), " / ", tag("code", row.trace_id), class_="crumbs"),
         tag(
             "div",
             tag("h1", name),

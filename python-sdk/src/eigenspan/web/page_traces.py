@@ -38,7 +38,7 @@ def render(
         tag("div", tag("h1", "Traces"), _live_button(), class_="title"),
         _form(asked, values),
         live,
-        place="/",
+        place="/traces",
         script="traces.js",
     )
 
@@ -51,11 +51,11 @@ def fragment(asked: Asked, rows: Sequence[Row], summary: Mapping[str, Any], host
         body = tag(
             "section",
             tag("h2", "No trace passes these filters"),
-            tag("p", tag("a", "Clear the filters", href="/")),
+            tag("p", tag("a", "Clear the filters", href="/traces")),
             class_="empty",
         )
     else:
-        body = _empty(summary, host)
+        body = empty(summary, host)
     return tag("div", _strip(summary), body)
 
 
@@ -83,8 +83,8 @@ def _form(asked: Asked, values: Mapping[str, Sequence[str]]) -> Html:
         ),
         _select("limit", "Show", [str(n) for n in sorted({*LIMITS, asked.limit})], str(asked.limit), every=None),
         tag("button", "Apply", type="submit"),
-        tag("a", "Clear", href="/", class_="clear") if asked.filtered else None,
-        id="filters", class_="filters", action="/", method="get", role="search", aria_label="Filter traces",
+        tag("a", "Clear", href="/traces", class_="clear") if asked.filtered else None,
+        id="filters", class_="filters", action="/traces", method="get", role="search", aria_label="Filter traces",
     )  # fmt: skip
 
 
@@ -172,7 +172,8 @@ def _row(row: Row, longest_s: float) -> Html:
     )
 
 
-def _empty(summary: Mapping[str, Any], host: str) -> Html:
+def empty(summary: Mapping[str, Any], host: str) -> Html:
+    """What there is to see before anything was kept: how to send spans here."""
     received, ports = summary["spans"]["received"], summary.get("ports", {})
     rules = summary["traces"]["rules"]
     dropped = sum(n["dropped"] for n in rules.values())

@@ -1,0 +1,101 @@
+"""The overview in a real Chromium: a release that fails, a queue that grows and a drift, from spans to advice."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from eigenspan.calibration import changes
+from eigenspan.calibration.attributes import StatusSample
+from eigenspan.calibration.importers import detect
+from tests.e2e.harness import running
+from tests.web.browser import NS, RULES, Sender, chromium, lagos, shot, workflow
+
+pytestmark = pytest.mark.browser
+HOUR_NS = 3600 * NS
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """Two days of a service: version 1.4 works, 1.5 fails a third of the time, jobs wait, calibration moves."""
+    chromium()
+    directory = tmp_path_factory.mktemp("busy")
+    files, _, taken = lagos(directory)
+    settings = {"processors__calibration__files": str(files), "processors__sampling__rules": RULES}
+    random, now, ids = Random(4), time.time_ns(), []
+    with running(directory / "data", **settings) as collector:
+        calibrations = collector.collector.calibrations
+        for hours, length, status in (
+            (30, 2, "busy"),
+            (6, 5, "busy"),
+            (2, 41, "busy"),
+            (1, 130, "busy"),
+            (0.1, 210, "busy"),
+        ):
+            calibrations.put_status(StatusSample("ibm", "lagos", now - int(hours * HOUR_NS), status, length))
+        for number, hours in enumerate((40, 3)):
+            told = json.loads((directory / f"lagos_{number}.json").read_text())
+            told["last_update_date"] = datetime.fromtimestamp(now / NS - hours * 3600, UTC).isoformat()
+            document = detect.import_bytes(json.dumps(told).encode(), "lagos")
+            calibrations.put(document)
+            changes.record(calibrations, document)
+        for version, first, last, length in (("1.4", 47, 10, 1), ("1.5", 10, 0.2, 200)):
+            with Sender(collector.ports["http"], "portfolio", **{"service.version": version}) as sender:
+                for i in range(60):
+                    ago = first - (first - last) * i / 60
+                    broken = version == "1.5" and i % 3 == 0
+                    wobble = random.uniform(0.8, 1.2)
+                    ids.append(
+                        workflow(sender, "rebalance", now - int(ago * HOUR_NS), "ibm_lagos", taken + timedelta(days=1), i,
+                                 error="result has no counts" if broken else "", length=length * wobble)
+                    )  # fmt: skip
+        collector.wait_until_decided(60)
+        yield SimpleNamespace(url=f"http://127.0.0.1:{collector.ports['page']}", ids=ids)
+
+
+def test_four_questions_are_answered_with_evidence(page, busy):
+    page.goto(busy.url)
+    assert page.locator("h2").all_inner_texts() == [
+        "Healthy?", "What changed?", "Where is the bottleneck?", "What next?", "Counted exactly",
+    ]  # fmt: skip
+    assert page.locator(".verdict").inner_text().startswith("No: ")
+    rules = page.locator(".advice .rule-name").all_inner_texts()
+    assert rules == ["bad_release", "queue_backlog", "drift"]
+    assert "portfolio 1.5" in page.get_by_role("region", name="What changed?").inner_text()
+    shot(page, "overview", whole=True)
+    page.emulate_media(color_scheme="dark")
+    shot(page, "overview-dark", whole=True)
+
+
+def test_each_evidence_is_one_click_away(page, busy):
+    page.goto(busy.url)
+    links = page.locator("main a[href^='/']").evaluate_all("all => [...new Set(all.map(a => a.getAttribute('href')))]")
+    assert len(links) > 12
+    for link in links:
+        answer = page.goto(busy.url + link)
+        assert answer.status == 200, link
+    page.goto(busy.url)
+    page.get_by_role("link", name="Traces after it").click()
+    page.wait_for_url("**/traces?since=*")
+    assert page.locator("tr.failed").count() == 20
+
+
+def test_releases_show_before_and_after(page, busy):
+    page.goto(busy.url + "/releases")
+    row = page.get_by_role("row").filter(has_text="portfolio")
+    cells = row.get_by_role("cell").all_inner_texts()
+    assert cells[1:5] == ["service", "portfolio", "1.5", "1.4"]
+    assert cells[5] == "0 % → 33 %"
+    shot(page, "releases")
+
+
+def test_a_window_is_chosen_in_the_address(page, busy):
+    page.goto(busy.url)
+    page.get_by_role("link", name="1h", exact=True).click()
+    page.wait_for_url("**/?window=1h")
+    assert page.locator(".windows [aria-current]").inner_text() == "1h"
