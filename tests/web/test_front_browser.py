@@ -99,3 +99,25 @@ def test_a_window_is_chosen_in_the_address(page, busy):
     page.get_by_role("link", name="1h", exact=True).click()
     page.wait_for_url("**/?window=1h")
     assert page.locator(".windows [aria-current]").inner_text() == "1h"
+
+
+def test_two_traces_are_compared(page, busy):
+    page.goto(f"{busy.url}/trace/{busy.ids[0]}")
+    split = page.get_by_role("group", name="Time by phase")
+    assert [part.split()[0] for part in split.locator("figcaption > span").all_inner_texts()] == [
+        "queue", "compile", "execute", "post-process", "other",
+    ]  # fmt: skip
+    shot(page, "trace-phases")
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("heading", name="Compare rebalance with").wait_for()
+    page.get_by_label("Id of the other trace").fill(busy.ids[60])
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Two traces compared").wait_for()
+    times = page.get_by_role("region", name="Time by stage").get_by_role("row").all_inner_texts()
+    assert [row.split()[0] for row in times[1:]] == ["whole", "execute", "queue", "transpile", "post", "other"]
+    differ = page.get_by_role("region", name="Attributes that differ").inner_text()
+    assert "resource · service.version\n1.4\n1.5" in differ.replace("\t", "\n")
+    assert "service.name" not in differ
+    shot(page, "compare", whole=True)
+    page.emulate_media(color_scheme="dark")
+    shot(page, "compare-dark", whole=True)

@@ -114,7 +114,8 @@ def traced(client, store):
     return client
 
 
-PATHS = ["/", "/traces", "/releases", "/fragments/front", "/api/releases", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}", "/fragments/traces", "/backends", "/api/summary",
+PATHS = ["/", "/traces", "/releases", "/fragments/front", "/api/releases", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}",
+         "/fragments/traces", "/backends", "/api/summary",
          "/api/traces", f"/api/traces/{ID}", "/static/page.css", "/static/trace.js", "/static/icon.svg"]  # fmt: skip
 MISSING = ["/nothing", "//", "/trace", "/trace/" + "0" * 32, "/trace/xyz", f"/trace/{ID}/x", f"/trace/{ID}/spans/zz", "/api", "/api/x",
            "/api/traces/zz", "/static/../app.py", "/static/app.py", "/static/", "/backends/ibm/nothing", "/backends/nothing"]  # fmt: skip
@@ -387,8 +388,13 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
                     f"/trace/{ID}/rows",
                 )
             ]
+            changed = dict.fromkeys(attributes, f"{word}.") | {q.QUANTUM_STAGE_NAME: word, word: f"{word}."}
+            other = otlp("cd" * 16, word, error=True, **changed)
+            store.write([("", b"\xcd" * 16, word, other)])
+            pages += [client.get("/compare", query).text for query in (f"a={ID}", f"a={ID}&b={'cd' * 16}")]
             assert not any("<script>alert" in page or "\"'>" in page for page in pages)
             shapes.append([[e for e in shape_of(page).elements if e[0] != "wbr"] for page in pages])
+            shapes[-1][-1].sort()  # rows are in the order of keys, and one key is the word
             assert all(
                 not set(names) & {"style", "onload", "onclick", "onerror"} for page in shapes[-1] for _, names in page
             )

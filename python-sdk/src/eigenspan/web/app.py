@@ -22,6 +22,7 @@ from eigenspan.web import (
     layout,
     otlp_json,
     page_backends,
+    page_compare,
     page_front,
     page_releases,
     page_span,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _MAX_ROWS: Final = 20_000
 _MAX_POSTED: Final = 1 << 16
+_CANDIDATES, _OFFERED = 500, 50
 _HISTORY_S: Final = 14 * DAY_S
 _logger = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Page:
             "releases": self._releases,
             "fragments": self._fragment,
             "trace": self._trace,
+            "compare": self._compare,
             "backends": self._backends,
             "api": self._api,
             "static": self._file,
@@ -173,6 +176,17 @@ class Page:
                     raise Problem(404, "No such span", "The trace has no span with this id.")
                 return Response(self._details(spans.nodes[spans.places[key]]).encode())
         raise _not_found()
+
+    def _compare(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        one = self._stored(request.text("a") or "")
+        if (b := request.text("b")) is None:
+            newest = self._store.newest(limit=_CANDIDATES)
+            alike = [row for row in newest if row.root == one.row.root]
+            return Response(page_compare.render_choice(one.row, alike[:_OFFERED]))
+        other = self._stored(b)
+        return Response(page_compare.render((one.row, one.tree()), (other.row, other.tree())))
 
     def _stored(self, trace_id: str) -> Stored:
         stored = self._store.trace(trace_id) if len(trace_id) == 32 else None
