@@ -121,3 +121,23 @@ def test_two_traces_are_compared(page, busy):
     shot(page, "compare", whole=True)
     page.emulate_media(color_scheme="dark")
     shot(page, "compare-dark", whole=True)
+
+
+def test_a_backend_shows_status_queue_drift_and_what_ran_on_it(page, busy):
+    page.goto(f"{busy.url}/backends")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="lagos"))
+    assert "busy" in row.inner_text()
+    assert "210" in row.inner_text()
+    compared = page.get_by_role("region", name="Providers compared").get_by_role("row").nth(1).get_by_role("cell")
+    assert compared.all_inner_texts()[:4] == ["vqe", "2,048 to 4,095", "QPU", "ibm"]
+    assert compared.last.inner_text() == "0.42 USD"  # 0.35 for each of 120, of which 100 succeeded
+    shot(page, "backends-status", whole=True)
+    page.get_by_role("link", name="lagos").first.click()
+    page.wait_for_url("**/backends/ibm/lagos")
+    charts = page.get_by_role("region", name="Over time")
+    assert charts.get_by_role("img").count() == 6
+    assert charts.get_by_role("img", name="Queue: from 2 jobs to 210 jobs in 5 values").is_visible()
+    assert page.get_by_role("table", name="Newest traces on it").get_by_role("row").count() == 11
+    shot(page, "backend-charts", whole=True)
+    page.emulate_media(color_scheme="dark")
+    shot(page, "backend-charts-dark", whole=True)

@@ -118,7 +118,7 @@ def test_the_calibration_panel_shows_the_snapshot_in_force(page, filled, which, 
     shot(page, f"calibration-{which}")
     panel.get_by_role("link", name="ibm_lagos").click()
     page.wait_for_url("**/backends/ibm/lagos")
-    assert page.get_by_role("row").count() == 3
+    assert page.get_by_role("table", name="2 snapshots").get_by_role("row").count() == 3
     shot(page, "backend")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
+from eigenspan.store.traces import Filters
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import (
     api_calibration,
@@ -24,6 +25,7 @@ from eigenspan.web import (
     page_backends,
     page_compare,
     page_front,
+    page_providers,
     page_releases,
     page_span,
     page_trace,
@@ -33,6 +35,7 @@ from eigenspan.web import (
 from eigenspan.web.api_calibration import CalibrationApi
 from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, body_of, request_of
 from eigenspan.web.figures import Figures
+from eigenspan.web.markup import Child
 from eigenspan.web.measured import DAY_S
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _MAX_ROWS: Final = 20_000
 _MAX_POSTED: Final = 1 << 16
-_CANDIDATES, _OFFERED = 500, 50
+_CANDIDATES, _OFFERED, _NEWEST_RAN = 500, 50, 10
 _HISTORY_S: Final = 14 * DAY_S
 _logger = logging.getLogger(__name__)
 
@@ -221,10 +224,13 @@ class Page:
         index, ran = self._calibrations.index(), self._store.backends()
         match rest:
             case [] | [""]:
-                return Response(page_backends.render(index, ran))
+                week = self._figures.measured(7 * DAY_S, {}).now
+                return Response(page_backends.render(index, ran, page_providers.providers(week)))
             case [name]:
                 if href := page_backends.address(index, None, name):
                     return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
+                if name in ran:
+                    return Response(page_providers.render_unknown(name, self._ran_on([name])))
             case [provider, *parts]:
                 name = "/".join(parts)
                 code = index.series_code(provider, name)
@@ -239,8 +245,18 @@ class Page:
                         and index.series_code(event.provider, event.backend) == code
                     ]
                     shown = page_backends.name_of(found)
-                    return Response(page_backends.render_one(found.provider, shown, timeline, traced, happened))
+                    statuses = index.statuses(provider, name)
+                    here = self._ran_on([alias for alias, _ in traced])
+                    return Response(
+                        page_backends.render_one(found.provider, shown, timeline, traced, happened, statuses, here)
+                    )
         raise Problem(404, "No such backend", "No calibration of it is known here.")
+
+    def _ran_on(self, names: list[str]) -> Child:
+        newest = [row for name in names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
+        newest.sort(key=lambda row: -row.start_ns)
+        week = self._figures.measured(7 * DAY_S, {}).now
+        return page_providers.ran_on(week, names, newest[:_NEWEST_RAN])
 
     def _api(self, request: Request, rest: list[str]) -> Response:
         match rest:
