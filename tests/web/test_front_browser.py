@@ -13,6 +13,7 @@ import pytest
 from eigenspan.calibration import changes
 from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.importers import detect
+from eigenspan.web.demo_traces import TRACES
 from tests.e2e.harness import running
 from tests.web.browser import NS, RULES, Sender, chromium, lagos, shot, workflow
 
@@ -141,3 +142,20 @@ def test_a_backend_shows_status_queue_drift_and_what_ran_on_it(page, busy):
     shot(page, "backend-charts", whole=True)
     page.emulate_media(color_scheme="dark")
     shot(page, "backend-charts-dark", whole=True)
+
+
+def test_an_empty_page_sends_demo_traces_through_the_otlp_port(page, tmp_path):
+    with running(tmp_path / "data", processors__sampling__rules=RULES) as collector:
+        page.goto(f"http://127.0.0.1:{collector.ports['page']}")
+        page.get_by_role("heading", name="Nothing has arrived yet").wait_for()
+        shot(page, "overview-empty", whole=True)
+        page.get_by_role("button", name="Send demo traces").click()
+        page.get_by_role("heading", name="Where is the bottleneck?").wait_for()
+        collector.wait_until_decided()
+        assert collector.collector.metrics.spans == 6 * TRACES
+        page.goto(f"http://127.0.0.1:{collector.ports['page']}/traces?errors=1")
+        assert page.locator("a.open").all_inner_texts() == ["demo request"] * (TRACES // 6)
+        answer = page.request.post(
+            f"http://127.0.0.1:{collector.ports['page']}/demo", headers={"origin": "http://evil.example"}
+        )
+        assert answer.status == 403

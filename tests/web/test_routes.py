@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import sqlite3
@@ -53,12 +54,12 @@ class Answer:
 class Client:
     """Speaks ASGI with the page."""
 
-    def __init__(self, store, calibrations) -> None:
+    def __init__(self, store, calibrations, *, closed: bool = False) -> None:
         self.summary = json.loads(json.dumps(SUMMARY))
-        self.page = Page(store, calibrations, lambda: self.summary)
+        self.page = Page(store, calibrations, lambda: self.summary, ["write"], ["secret"] if closed else [])
 
     def get(
-        self, path: str, query: str = "", *, method="GET", host="localhost:8080", server=LOCAL, headers=()
+        self, path: str, query: str = "", *, method="GET", host="localhost:8080", server=LOCAL, headers=(), body=b""
     ) -> Answer:
         hosts = [] if host is None else [(b"host", host.encode("latin-1"))]
         scope = {
@@ -70,7 +71,10 @@ class Client:
         async def send(message: dict) -> None:
             messages.append(message)
 
-        asyncio.run(self.page(scope, None, send))
+        async def receive() -> dict:
+            return {"type": "http.request", "body": body}
+
+        asyncio.run(self.page(scope, receive, send))
         return Answer(messages)
 
 
@@ -114,6 +118,12 @@ def traced(client, store):
     return client
 
 
+@pytest.fixture
+def tokened(tmp_path, store):
+    with CalibrationStore(tmp_path / "calibration.db") as calibrations:
+        yield Client(store, calibrations, closed=True)
+
+
 PATHS = ["/", "/traces", "/releases", "/fragments/front", "/api/releases", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}",
          "/fragments/traces", "/backends", "/api/summary",
          "/api/traces", f"/api/traces/{ID}", "/static/page.css", "/static/trace.js", "/static/icon.svg"]  # fmt: skip
@@ -142,6 +152,39 @@ def test_what_is_not_there_is_a_clean_page(traced, path):
     assert "Traceback" not in answer.text
     assert "content-security-policy" in answer.headers
     assert ("error" in answer.json) if path.startswith("/api/") else ("<h1>" in answer.text)
+
+
+TOLD = {"kind": "service", "name": "svc", "version": "2", "at": "2026-03-01T00:00:00Z", "note": EVIL}
+
+
+def post(client, token: bytes, document) -> Answer:
+    return client.get(
+        "/api/releases",
+        method="POST",
+        headers=[(b"authorization", b"Bearer " + token)],
+        body=json.dumps(document).encode(),
+    )
+
+
+def test_a_release_is_told_with_a_token_and_shown(client):
+    assert post(client, b"write", TOLD).status == 201
+    assert post(client, b"write", TOLD).status == 201
+    (found,) = client.get("/api/releases").json["releases"]
+    assert (found["name"], found["version"], found["source"], found["at"]) == ("svc", "2", "posted", TOLD["at"])
+    assert client.get("/api/releases", "since=2026-03-02T00:00:00Z").json["releases"] == []
+
+
+@pytest.mark.parametrize(
+    ("token", "document", "status"),
+    [
+        (b"other", TOLD, 401), (b"write", [], 400), (b"write", {"kind": "service"}, 400), (b"write", TOLD | {"kind": "x"}, 400),
+        (b"write", TOLD | {"at": "yesterday"}, 400), (b"write", TOLD | {"more": 1}, 400), (b"write", TOLD | {"version": "v" * 121}, 400),
+        (b"write", TOLD | {"note": "n" * (1 << 16)}, 413),
+    ],
+)  # fmt: skip
+def test_what_is_no_release_is_refused(client, token, document, status):
+    assert post(client, token, document).status == status
+    assert client.get("/api/releases").json["releases"] == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -173,8 +216,52 @@ def test_two_hosts_are_refused(traced):
     assert traced.get("/", headers=[(b"host", b"evil.example")]).status == 421
 
 
-def test_bound_to_the_network_other_names_are_served(traced):
-    assert traced.get("/", host="collector.lab:8080", server=("10.0.0.4", 8080)).status == 200
+NETWORK = ("10.0.0.4", 8080)
+BASIC = base64.b64encode(b"anyone:secret")
+
+
+@pytest.mark.parametrize("shown", [b"Bearer secret", b"bearer secret", b"Basic " + BASIC])
+def test_bound_to_the_network_a_token_opens_it_under_any_name(tokened, shown):
+    answer = tokened.get("/", host="collector.lab:8080", server=NETWORK, headers=[(b"authorization", shown)])
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [None, b"", b"Bearer", b"Bearer other", b"Basic !!", b"Basic " + base64.b64encode(b"secret"), b"Digest secret"],
+)
+@pytest.mark.parametrize("path", ["/", "/api/traces", "/static/page.css"])
+def test_bound_to_the_network_nobody_else_gets_in(tokened, path, shown):
+    headers = [] if shown is None else [(b"authorization", shown)]
+    answer = tokened.get(path, host="collector.lab:8080", server=NETWORK, headers=headers)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert ID not in answer.text
+
+
+def test_bound_to_the_network_without_a_token_it_is_closed(traced):
+    answer = traced.get("/", host="collector.lab:8080", server=NETWORK, headers=[(b"authorization", b"Bearer x")])
+    assert answer.status == 403
+    assert "extensions.page.tokens" in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [], [(b"origin", b"null")], [(b"origin", b"http://evil.example")], [(b"sec-fetch-site", b"cross-site")],
+        [(b"sec-fetch-site", b"same-site"), (b"origin", b"http://localhost:8080")],
+    ],
+)  # fmt: skip
+def test_demo_traces_are_sent_for_this_page_only(traced, headers):
+    assert traced.get("/demo", method="POST", headers=headers).status == 403
+
+
+@pytest.mark.parametrize("headers", [[(b"origin", b"http://localhost:8080")], [(b"sec-fetch-site", b"same-origin")]])
+def test_where_demo_traces_cannot_go_is_said(traced, headers):
+    traced.summary["ports"] = {}
+    answer = traced.get("/demo", method="POST", headers=headers)
+    assert answer.status == 409
+    assert "receivers.otlp.protocols.http" in answer.text
 
 
 @pytest.mark.parametrize(

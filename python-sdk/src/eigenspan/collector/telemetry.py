@@ -38,7 +38,13 @@ class Telemetry:
             yield (
                 "page",
                 extensions.page,
-                PageApp(c.store, c.calibrations, self.summary, c.settings.processors.calibration.tokens),
+                PageApp(
+                    c.store,
+                    c.calibrations,
+                    self.summary,
+                    c.settings.processors.calibration.tokens,
+                    extensions.page.tokens,
+                ),
             )
         if extensions.telemetry:
             yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus, "/status": self.status})

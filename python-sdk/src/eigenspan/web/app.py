@@ -8,8 +8,10 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from eigenspan.schema import published
@@ -20,6 +22,7 @@ from eigenspan.store.tree import Node, first_of
 from eigenspan.web import (
     api_calibration,
     api_releases,
+    demo_traces,
     layout,
     otlp_json,
     page_backends,
@@ -33,7 +36,18 @@ from eigenspan.web import (
     waterfall,
 )
 from eigenspan.web.api_calibration import CalibrationApi
-from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, body_of, request_of
+from eigenspan.web.exchange import (
+    JSON,
+    Asked,
+    Problem,
+    Request,
+    Response,
+    admit,
+    asked,
+    body_of,
+    request_of,
+    same_origin,
+)
 from eigenspan.web.figures import Figures
 from eigenspan.web.markup import Child
 from eigenspan.web.measured import DAY_S
@@ -62,9 +76,11 @@ class Page:
         calibrations: CalibrationStore,
         summary: Callable[[], dict[str, Any]],
         calibration_tokens: Sequence[str] = (),
+        tokens: Sequence[str] = (),
     ) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
         self._calibration = CalibrationApi(calibrations, calibration_tokens)
+        self._tokens = tokens
         self._figures = Figures(store, calibrations)
         self._static = dict(_static())
         self._last: tuple[Row, waterfall.Spans] | None = None
@@ -84,6 +100,7 @@ class Page:
         self._posts: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
             api_calibration.POST_PATH: self._calibration.post,
             api_releases.POST_PATH: self._release,
+            "/demo": self._demo,
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -91,6 +108,7 @@ class Page:
         if scope["type"] != "http":
             return
         try:
+            admit(scope, self._tokens)
             post = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
             if post:
                 response = await post(scope, receive)
@@ -124,6 +142,14 @@ class Page:
         self._calibration.authenticate(scope)
         body = await body_of(receive, _MAX_POSTED)
         return await asyncio.to_thread(api_releases.post, self._figures.releases, body)
+
+    async def _demo(self, scope: dict[str, Any], receive: Any) -> Response:
+        request_of(scope, ("POST",))
+        same_origin(scope)
+        await body_of(receive, _MAX_POSTED)
+        body = demo_traces.demo_traces(time.time_ns(), Random())  # noqa: S311
+        await asyncio.to_thread(demo_traces.send, self._summary()["ports"].get("http"), body)
+        return Response(b"", status=303, headers=(("location", "/"), ("cache-control", "no-store")))
 
     def _front(self, request: Request, rest: list[str]) -> Response:
         if rest:
@@ -318,7 +344,8 @@ def _json(document: dict[str, Any], status: int = 200) -> Response:
 
 
 def _refusal(problem: Problem, path: str) -> Response:
-    headers = (("cache-control", "no-store"), *((("allow", "GET, HEAD"),) if problem.status == 405 else ()))
+    more = {405: (("allow", "GET, HEAD"),), 401: (("www-authenticate", 'Basic realm="eigenspan", charset="UTF-8"'),)}
+    headers = (("cache-control", "no-store"), *more.get(problem.status, ()))
     if path.startswith("/api/"):
         body = json.dumps({"error": problem.title, "detail": problem.text}).encode()
         return Response(body, JSON, problem.status, headers)

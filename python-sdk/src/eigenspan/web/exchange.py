@@ -7,6 +7,8 @@ style sheet and scripts may run, whatever ended up in the markup.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hmac
 import ipaddress
 import math
@@ -162,13 +164,27 @@ def request_of(scope: dict[str, Any], methods: Sequence[str] = ("GET", "HEAD")) 
     return Request(scope["method"], scope["path"], host, etag, query)
 
 
-def authenticate(scope: dict[str, Any], tokens: Sequence[str]) -> None:
-    """Problem unless a bearer token is shown that is one of these."""
+def authenticate(scope: dict[str, Any], tokens: Sequence[str], *, basic: bool = False) -> None:
+    """Problem unless a bearer token is shown that is one of these; `basic`: a password that is one does too."""
     shown = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), b"")
     scheme, _, token = shown.partition(b" ")
+    if basic and scheme.lower() == b"basic":
+        with contextlib.suppress(ValueError):
+            scheme, token = b"bearer", base64.b64decode(token.strip(), validate=True).partition(b":")[2]
     known = [hmac.compare_digest(t.encode(), token.strip()) for t in tokens]  # all of them: time tells nothing
     if scheme.lower() != b"bearer" or not any(known):
         raise Problem(401, "Who are you?", "Send a bearer token that this collector knows.")
+
+
+def admit(scope: dict[str, Any], tokens: Sequence[str]) -> None:
+    """Problem where the page is reached other than through a loopback address and no token of its own is shown."""
+    server = scope.get("server")
+    if _is_loopback(server[0] if server else ""):
+        return
+    if not tokens:
+        text = "It does not listen on this machine alone, and extensions.page.tokens names no token that opens it."
+        raise Problem(403, "This page is closed", text)
+    authenticate(scope, tokens, basic=True)
 
 
 def same_origin(scope: dict[str, Any]) -> None:

@@ -191,7 +191,14 @@ def render_one(
         ran,
         tag("h2", "Calibrations", class_="apart"),
         table(heads, rows, caption, "grid"),
-        *([table(_EVENT_HEADS, [_event(e) for e in happened], "What happened to it", "grid")] if happened else []),
+        *(
+            [
+                tag("h2", "What happened to it", class_="apart"),
+                table(_EVENT_HEADS, [_event(e) for e in happened], "Events"),
+            ]
+            if happened
+            else []
+        ),
         place="/backends",
     )
 

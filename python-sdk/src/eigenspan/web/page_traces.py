@@ -204,6 +204,18 @@ def empty(summary: Mapping[str, Any], host: str) -> Html:
             tag("h3", "OTLP over HTTP"),
             copyable(_environment(host, http, "http/protobuf"), "environment variables for HTTP"),
         ]
+    if http:
+        blocks.append(
+            tag(
+                "form",
+                tag("h3", "Or look at made-up traces first"),
+                tag("button", "Send demo traces", type="submit"),
+                tag("p", "They go through the OTLP port above and are sampled like any others.", class_="note"),
+                class_="demo",
+                action="/demo",
+                method="post",
+            )
+        )
     if grpc:
         blocks += [
             tag("h3", "Or run the demo's circuits against it"),
