@@ -84,6 +84,9 @@ def test_each_evidence_is_one_click_away(page, busy):
     page.get_by_role("link", name="Traces after it").click()
     page.wait_for_url("**/traces?since=*")
     assert page.locator("tr.failed").count() == 20
+    page.get_by_label("Backend").select_option("ibm_lagos")
+    page.wait_for_url("**/traces?*backend=ibm_lagos*")
+    assert "since=" in page.url
 
 
 def test_releases_show_before_and_after(page, busy):

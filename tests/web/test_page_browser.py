@@ -179,7 +179,10 @@ def test_the_keyboard_reaches_everything(page, filled):
 
 
 def test_everything_has_an_accessible_name(page, filled):
-    for path in ("/", "/traces", "/releases", f"/trace/{filled.ids['first']}", "/backends", "/backends/ibm/lagos"):
+    compared = f"/compare?a={filled.ids['first']}&b={filled.ids['second']}"
+    for path in (
+        "/", "/traces", "/releases", f"/trace/{filled.ids['first']}", "/backends", "/backends/ibm/lagos", compared,
+    ):  # fmt: skip
         page.goto(filled.url + path)
         unnamed = page.evaluate(
             """() => [...document.querySelectorAll('a, button, input, select, [role=tree], [role=treeitem]')].filter(e =>
@@ -200,6 +203,11 @@ def test_text_has_contrast_in_light_and_dark(page, filled, scheme):
     """WCAG AA for every text on the page: 4.5 to 1 against what is painted behind it."""
     page.emulate_media(color_scheme=scheme)
     for path, name in (
+        ("/", "overview-mixed"),
+        ("/releases", "releases-none"),
+        (f"/compare?a={filled.ids['first']}&b={filled.ids['second']}", "compare-calibrations"),
+        (f"/compare?a={filled.ids['first']}", "compare-choice"),
+        ("/backends/ibm/lagos", "backend"),
         ("/traces", "list"),
         (f"/trace/{filled.ids['first']}", "trace"),
         (f"/trace/{filled.ids['error']}", "trace-error"),
@@ -245,7 +253,9 @@ def test_foreign_input_is_text_wherever_it_is_shown(page, filled):
     shot(page, "trace-xss")
     page.goto(f"{filled.url}/traces?service={EVIL.replace('&', '%26').replace('#', '%23')}")
     assert names(page) == [EVIL]
-    page.goto(f"{filled.url}/backends")
+    for path in ("/", f"/compare?a={filled.ids['evil']}&b={filled.ids['first']}", "/backends"):
+        page.goto(filled.url + path)
+        assert page.locator("img, iframe, object, body script, svg[onload]").count() == 0
     assert EVIL in page.locator("main").inner_text()
     assert page.evaluate("window.pwned") is None
     assert page.title() == "Backends · eigenspan"

@@ -453,7 +453,7 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
     """The same pages with harmless and with hostile words everywhere have the same elements with the same attributes."""
     shapes = []
     for name, word in (("plain", "word"), ("evil", EVIL.replace("/", "|"))):
-        with TraceStore(tmp_path / name) as store, CalibrationStore(tmp_path / f"{name}.db") as calibrations:
+        with TraceStore(tmp_path / name / "traces") as store, CalibrationStore(tmp_path / f"{name}.db") as calibrations:
             client = Client(store, calibrations)
             client.summary["traces"]["rules"] = {word: {"kept": 1, "dropped": 1}}
             client.summary["engine"] = {"scan": word, "receive": word}
@@ -463,6 +463,8 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
                 if key.startswith(("QUANTUM_", "EIGENSPAN_")) and isinstance(getattr(q, key), str)
             }
             store.write([("", bytes.fromhex(ID), word, otlp(ID, word, error=True, **attributes, **{word: word}))])
+            told = {"kind": "workflow", "name": word, "version": word, "previous": word, "note": word}
+            assert post(client, b"write", told).status == 201
             pages = [
                 client.get(path).text
                 for path in (

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from eigenspan.store.traces import Row
+from eigenspan.calibration import instants
+from eigenspan.store.traces import Filters, Row
 from eigenspan.web import words
 from eigenspan.web.exchange import LIMITS, Asked
 from eigenspan.web.layout import copyable, facts, page, service_class, table, time
@@ -82,10 +83,23 @@ def _form(asked: Asked, values: Mapping[str, Sequence[str]]) -> Html:
             tag("span", "s", class_="unit"),
         ),
         _select("limit", "Show", [str(n) for n in sorted({*LIMITS, asked.limit})], str(asked.limit), every=None),
+        _window(f),
         tag("button", "Apply", type="submit"),
         tag("a", "Clear", href="/traces", class_="clear") if asked.filtered else None,
         id="filters", class_="filters", action="/traces", method="get", role="search", aria_label="Filter traces",
     )  # fmt: skip
+
+
+def _window(f: Filters) -> Child:
+    """The span of time that another page asked for; it stays while other filters change."""
+    ends = [(name, ns) for name, ns in (("since", f.start_ns), ("until", f.end_ns)) if ns is not None]
+    return [
+        [
+            tag("input", type="hidden", name=name, value=instants.format_ns(ns)),
+            tag("span", f"{name} ", time(ns), class_="chip"),
+        ]
+        for name, ns in ends
+    ]
 
 
 def _select(name: str, label: str, values: Sequence[str], chosen: str | None, every: str | None = "any") -> Html:
