@@ -60,10 +60,10 @@ def browsing() -> Iterator:
             browser.close()
 
 
-def shot(page, name: str) -> None:
+def shot(page, name: str, *, whole: bool = False) -> None:
     """Keep what the page looks like."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=ARTEFACTS / f"{name}.png")
+    page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=whole)
 
 
 def lagos(directory: Path) -> tuple[list[str], dict, datetime]:
@@ -145,19 +145,28 @@ def workflow(
         return span
 
     compile_span = step(
-        "compile circuit", 0.18, attributes={q.QUANTUM_CIRCUIT_QUBIT_COUNT: 5, q.QUANTUM_CIRCUIT_DEPTH: 42}
+        "compile circuit",
+        0.18,
+        attributes={q.QUANTUM_STAGE_NAME: "transpile", q.QUANTUM_CIRCUIT_QUBIT_COUNT: 5, q.QUANTUM_CIRCUIT_DEPTH: 42},
     )
     sender.span("layout", start_ns + 10_000_000, 0.05 * length, compile_span)
     sender.span("routing", start_ns + int(0.06 * length * NS), 0.11 * length, compile_span)
     execute = step(
         "execute on backend", 0.9, kind=SpanKind.CLIENT, error=error,
         attributes={
+            q.QUANTUM_STAGE_NAME: "execute", q.QUANTUM_JOB_QUEUE_DURATION: 0.4 * length, q.QUANTUM_CIRCUIT_FAMILY: "vqe",
+            q.QUANTUM_COST_AMOUNT: 0.35, q.QUANTUM_COST_CURRENCY: "USD",
             q.QUANTUM_PROVIDER_NAME: "ibm", q.QUANTUM_BACKEND_NAME: backend, q.QUANTUM_JOB_ID: f"job-{number}",
             q.QUANTUM_JOB_SHOTS: 4000, q.QUANTUM_JOB_EXECUTION_START_TIME: executed.isoformat(),
             q.QUANTUM_CIRCUIT_QUBIT_COUNT: 5, "counts": ["00000:1987", "11111:1894"],
         },
     )  # fmt: skip
-    step("post-process", 0.08, attributes={"cases": 3}, links=[Link(execute.get_span_context(), {"why": "result"})])
+    step(
+        "post-process",
+        0.08,
+        attributes={q.QUANTUM_STAGE_NAME: "post_process", "cases": 3},
+        links=[Link(execute.get_span_context(), {"why": "result"})],
+    )
     root.add_event("result ready", {"shots": 4000}, timestamp=at[0])
     root.end(at[0] + 20_000_000)
     return trace_id(root)

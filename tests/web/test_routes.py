@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import sqlite3
@@ -53,12 +54,12 @@ class Answer:
 class Client:
     """Speaks ASGI with the page."""
 
-    def __init__(self, store, calibrations) -> None:
+    def __init__(self, store, calibrations, *, closed: bool = False) -> None:
         self.summary = json.loads(json.dumps(SUMMARY))
-        self.page = Page(store, calibrations, lambda: self.summary)
+        self.page = Page(store, calibrations, lambda: self.summary, ["write"], ["secret"] if closed else [])
 
     def get(
-        self, path: str, query: str = "", *, method="GET", host="localhost:8080", server=LOCAL, headers=()
+        self, path: str, query: str = "", *, method="GET", host="localhost:8080", server=LOCAL, headers=(), body=b""
     ) -> Answer:
         hosts = [] if host is None else [(b"host", host.encode("latin-1"))]
         scope = {
@@ -70,7 +71,10 @@ class Client:
         async def send(message: dict) -> None:
             messages.append(message)
 
-        asyncio.run(self.page(scope, None, send))
+        async def receive() -> dict:
+            return {"type": "http.request", "body": body}
+
+        asyncio.run(self.page(scope, receive, send))
         return Answer(messages)
 
 
@@ -114,7 +118,14 @@ def traced(client, store):
     return client
 
 
-PATHS = ["/", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}", "/fragments/traces", "/backends", "/api/summary",
+@pytest.fixture
+def tokened(tmp_path, store):
+    with CalibrationStore(tmp_path / "calibration.db") as calibrations:
+        yield Client(store, calibrations, closed=True)
+
+
+PATHS = ["/", "/traces", "/releases", "/fragments/front", "/api/releases", f"/trace/{ID}", f"/trace/{ID}/rows", f"/trace/{ID}/spans/{'01' * 8}",
+         "/fragments/traces", "/backends", "/api/summary",
          "/api/traces", f"/api/traces/{ID}", "/static/page.css", "/static/trace.js", "/static/icon.svg"]  # fmt: skip
 MISSING = ["/nothing", "//", "/trace", "/trace/" + "0" * 32, "/trace/xyz", f"/trace/{ID}/x", f"/trace/{ID}/spans/zz", "/api", "/api/x",
            "/api/traces/zz", "/static/../app.py", "/static/app.py", "/static/", "/backends/ibm/nothing", "/backends/nothing"]  # fmt: skip
@@ -141,6 +152,39 @@ def test_what_is_not_there_is_a_clean_page(traced, path):
     assert "Traceback" not in answer.text
     assert "content-security-policy" in answer.headers
     assert ("error" in answer.json) if path.startswith("/api/") else ("<h1>" in answer.text)
+
+
+TOLD = {"kind": "service", "name": "svc", "version": "2", "at": "2026-03-01T00:00:00Z", "note": EVIL}
+
+
+def post(client, token: bytes, document) -> Answer:
+    return client.get(
+        "/api/releases",
+        method="POST",
+        headers=[(b"authorization", b"Bearer " + token)],
+        body=json.dumps(document).encode(),
+    )
+
+
+def test_a_release_is_told_with_a_token_and_shown(client):
+    assert post(client, b"write", TOLD).status == 201
+    assert post(client, b"write", TOLD).status == 201
+    (found,) = client.get("/api/releases").json["releases"]
+    assert (found["name"], found["version"], found["source"], found["at"]) == ("svc", "2", "posted", TOLD["at"])
+    assert client.get("/api/releases", "since=2026-03-02T00:00:00Z").json["releases"] == []
+
+
+@pytest.mark.parametrize(
+    ("token", "document", "status"),
+    [
+        (b"other", TOLD, 401), (b"write", [], 400), (b"write", {"kind": "service"}, 400), (b"write", TOLD | {"kind": "x"}, 400),
+        (b"write", TOLD | {"at": "yesterday"}, 400), (b"write", TOLD | {"more": 1}, 400), (b"write", TOLD | {"version": "v" * 121}, 400),
+        (b"write", TOLD | {"note": "n" * (1 << 16)}, 413),
+    ],
+)  # fmt: skip
+def test_what_is_no_release_is_refused(client, token, document, status):
+    assert post(client, token, document).status == status
+    assert client.get("/api/releases").json["releases"] == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -172,8 +216,52 @@ def test_two_hosts_are_refused(traced):
     assert traced.get("/", headers=[(b"host", b"evil.example")]).status == 421
 
 
-def test_bound_to_the_network_other_names_are_served(traced):
-    assert traced.get("/", host="collector.lab:8080", server=("10.0.0.4", 8080)).status == 200
+NETWORK = ("10.0.0.4", 8080)
+BASIC = base64.b64encode(b"anyone:secret")
+
+
+@pytest.mark.parametrize("shown", [b"Bearer secret", b"bearer secret", b"Basic " + BASIC])
+def test_bound_to_the_network_a_token_opens_it_under_any_name(tokened, shown):
+    answer = tokened.get("/", host="collector.lab:8080", server=NETWORK, headers=[(b"authorization", shown)])
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [None, b"", b"Bearer", b"Bearer other", b"Basic !!", b"Basic " + base64.b64encode(b"secret"), b"Digest secret"],
+)
+@pytest.mark.parametrize("path", ["/", "/api/traces", "/static/page.css"])
+def test_bound_to_the_network_nobody_else_gets_in(tokened, path, shown):
+    headers = [] if shown is None else [(b"authorization", shown)]
+    answer = tokened.get(path, host="collector.lab:8080", server=NETWORK, headers=headers)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert ID not in answer.text
+
+
+def test_bound_to_the_network_without_a_token_it_is_closed(traced):
+    answer = traced.get("/", host="collector.lab:8080", server=NETWORK, headers=[(b"authorization", b"Bearer x")])
+    assert answer.status == 403
+    assert "extensions.page.tokens" in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [], [(b"origin", b"null")], [(b"origin", b"http://evil.example")], [(b"sec-fetch-site", b"cross-site")],
+        [(b"sec-fetch-site", b"same-site"), (b"origin", b"http://localhost:8080")],
+    ],
+)  # fmt: skip
+def test_demo_traces_are_sent_for_this_page_only(traced, headers):
+    assert traced.get("/demo", method="POST", headers=headers).status == 403
+
+
+@pytest.mark.parametrize("headers", [[(b"origin", b"http://localhost:8080")], [(b"sec-fetch-site", b"same-origin")]])
+def test_where_demo_traces_cannot_go_is_said(traced, headers):
+    traced.summary["ports"] = {}
+    answer = traced.get("/demo", method="POST", headers=headers)
+    assert answer.status == 409
+    assert "receivers.otlp.protocols.http" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -193,7 +281,7 @@ def test_filters_mean_the_same_in_list_fragment_and_api(client, store, query, ex
     store.write([("", bytes.fromhex(number[n]), "r", body) for n, body in enumerate(bodies, 1)])
     want = {number[n] for n in expected}
     assert {row["trace_id"] for row in client.get("/api/traces", query).json["traces"]} == want
-    for path in ("/", "/fragments/traces"):
+    for path in ("/traces", "/fragments/traces"):
         assert set(re.findall(r'data-trace="([0-9a-f]{32})"', client.get(path, query).text)) == want
 
 
@@ -203,14 +291,14 @@ def test_filters_mean_the_same_in_list_fragment_and_api(client, store, query, ex
      "service=" + "a" * 257, "&".join(f"a{i}=1" for i in range(40))],
 )  # fmt: skip
 def test_bad_query_values_are_refused(traced, query):
-    for path in ("/", "/api/traces"):
+    for path in ("/traces", "/api/traces"):
         answer = traced.get(path, quote(query, safe="=&"))
         assert answer.status == 400
         assert "Traceback" not in answer.text
 
 
 def test_a_long_query_is_refused(traced):
-    assert traced.get("/", "service=" + "a" * 5000).status == 414
+    assert traced.get("/traces", "service=" + "a" * 5000).status == 414
 
 
 def test_a_trace_as_otlp_json(traced):
@@ -319,7 +407,7 @@ def test_the_empty_page_says_what_became_of_the_spans(client):
 def test_troubles_of_exporters_are_said(client):
     client.summary["exporters"] = {EVIL: {"last_error": EVIL}, "far": {"last_error": None}}
     client.summary["outbox"] = {"far": {"waiting": 0, "parked": 2}}
-    text = client.get("/").text
+    text = client.get("/traces").text
     assert "2 batches set aside" in text
     assert "<script>alert" not in text
 
@@ -333,7 +421,7 @@ def test_failures_are_clean_pages(traced, monkeypatch):
 
     for failure, status in ((broken, 503), (wrong, 500)):
         monkeypatch.setattr(traced.page._store, "newest", failure)
-        for path in ("/", "/api/traces"):
+        for path in ("/traces", "/api/traces"):
             answer = traced.get(path)
             assert answer.status == status
             assert not re.search("secret|somewhere|Traceback", answer.text)
@@ -365,7 +453,7 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
     """The same pages with harmless and with hostile words everywhere have the same elements with the same attributes."""
     shapes = []
     for name, word in (("plain", "word"), ("evil", EVIL.replace("/", "|"))):
-        with TraceStore(tmp_path / name) as store, CalibrationStore(tmp_path / f"{name}.db") as calibrations:
+        with TraceStore(tmp_path / name / "traces") as store, CalibrationStore(tmp_path / f"{name}.db") as calibrations:
             client = Client(store, calibrations)
             client.summary["traces"]["rules"] = {word: {"kept": 1, "dropped": 1}}
             client.summary["engine"] = {"scan": word, "receive": word}
@@ -375,12 +463,27 @@ def test_foreign_input_changes_no_element_and_no_attribute(tmp_path):
                 if key.startswith(("QUANTUM_", "EIGENSPAN_")) and isinstance(getattr(q, key), str)
             }
             store.write([("", bytes.fromhex(ID), word, otlp(ID, word, error=True, **attributes, **{word: word}))])
+            told = {"kind": "workflow", "name": word, "version": word, "previous": word, "note": word}
+            assert post(client, b"write", told).status == 201
             pages = [
                 client.get(path).text
-                for path in ("/", f"/trace/{ID}", "/backends", f"/trace/{ID}/spans/{'01' * 8}", f"/trace/{ID}/rows")
+                for path in (
+                    "/",
+                    "/traces",
+                    "/releases",
+                    f"/trace/{ID}",
+                    "/backends",
+                    f"/trace/{ID}/spans/{'01' * 8}",
+                    f"/trace/{ID}/rows",
+                )
             ]
+            changed = dict.fromkeys(attributes, f"{word}.") | {q.QUANTUM_STAGE_NAME: word, word: f"{word}."}
+            other = otlp("cd" * 16, word, error=True, **changed)
+            store.write([("", b"\xcd" * 16, word, other)])
+            pages += [client.get("/compare", query).text for query in (f"a={ID}", f"a={ID}&b={'cd' * 16}")]
             assert not any("<script>alert" in page or "\"'>" in page for page in pages)
             shapes.append([[e for e in shape_of(page).elements if e[0] != "wbr"] for page in pages])
+            shapes[-1][-1].sort()  # rows are in the order of keys, and one key is the word
             assert all(
                 not set(names) & {"style", "onload", "onclick", "onerror"} for page in shapes[-1] for _, names in page
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ def get(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
 
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": [(b"host", b"127.0.0.1:8080")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8080)}  # fmt: skip
-    page = Page(None, None, dict)  # type: ignore[arg-type]
+    page = Page(SimpleNamespace(directory=Path()), None, dict)  # type: ignore[arg-type]
     asyncio.run(page(scope, receive, send))
     headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
     return sent[0]["status"], headers, sent[1]["body"]

@@ -305,6 +305,11 @@ class AsOfIndex:
         at = bisect_right(times, t_exec_ns) - 1
         return samples[at] if at >= 0 else None
 
+    def statuses(self, provider: str, backend: str) -> list[StatusSample]:
+        """Every status sample that is kept of a backend, oldest first."""
+        series = self._series(provider, backend)
+        return list(self._statuses.get((series.provider, series.name), ((), ()))[1])
+
     def newest_statuses(self) -> list[StatusSample]:
         """The last status sample of every backend that has one."""
         return [samples[-1] for _, samples in self._statuses.values()]

@@ -293,6 +293,13 @@ class Page(_Settings):
     """The page and its API."""
 
     endpoint: Endpoint = "127.0.0.1:8080"
+    tokens: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            description="Tokens that open the page where it does not listen on a loopback address: a bearer token, or the "
+            "password that a browser asks for, under any name. Without one it then answers nobody. Write ${env:NAME}."
+        ),
+    ] = []
 
 
 class Push(_Settings):

@@ -38,7 +38,13 @@ class Telemetry:
             yield (
                 "page",
                 extensions.page,
-                PageApp(c.store, c.calibrations, self.summary, c.settings.processors.calibration.tokens),
+                PageApp(
+                    c.store,
+                    c.calibrations,
+                    self.summary,
+                    c.settings.processors.calibration.tokens,
+                    extensions.page.tokens,
+                ),
             )
         if extensions.telemetry:
             yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus, "/status": self.status})
@@ -49,6 +55,18 @@ class Telemetry:
         """Provider and name of every backend that traffic ran on."""
         executions = self._collector.metrics.series[QUANTUM_CIRCUIT_EXECUTIONS.name]
         return {(labels[0], labels[1]) for labels in executions.values.copy() if labels[1] not in ("", OTHER)}
+
+    def _executions(self) -> list[dict[str, Any]]:
+        """Executions of all traffic by backend, the busiest first, and how many of them failed."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for (provider, backend, error, *_), n in (
+            self._collector.metrics.series[QUANTUM_CIRCUIT_EXECUTIONS.name].values.copy().items()
+        ):
+            row = found.setdefault((provider, backend), [0, 0])
+            row[0] += int(n)
+            row[1] += int(n) if error else 0
+        busiest = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
+        return [{"provider": p, "backend": b, "executions": n, "failed": bad} for (p, b), (n, bad) in busiest]
 
     def health(self) -> str:
         """A JSON line for load balancers."""
@@ -85,6 +103,7 @@ class Telemetry:
             "redacted": dict(c.receiver.redacted),
             "exporters": {w.name: dict(w.counts) | {"last_error": w.last_error} for w in c.workers},
             "outbox": {name: {"waiting": w, "parked": p} for name, (w, p) in c.state.backlog().items()},
+            "executions": self._executions(),
             "ports": c.ports,
         }
 

@@ -85,7 +85,7 @@ class TraceStore:
         max_bytes: int = 4 << 30,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        self._directory, self._read_only = directory, read_only
+        self.directory, self._read_only = directory, read_only
         self._max_age_days, self._max_bytes, self._today = max_age_days, max_bytes, today
         self._writing, self._reading = threading.Lock(), threading.Lock()
         self._writer: tuple[str, sqlite3.Connection, index.Indexer] | None = None
@@ -281,7 +281,7 @@ class TraceStore:
         return merged
 
     def _days(self) -> list[str]:
-        return sorted((path.stem for path in self._directory.glob(_FILES)), reverse=True)
+        return sorted((path.stem for path in self.directory.glob(_FILES)), reverse=True)
 
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         return self._read(lambda db: db.execute(sql, parameters).fetchall())
@@ -298,14 +298,14 @@ class TraceStore:
                     rows += ask(self._readable(day))
                 except sqlite3.OperationalError as error:
                     made = "no such table" not in str(error)
-                    if made and (self._directory / f"{day}.db").exists():
+                    if made and (self.directory / f"{day}.db").exists():
                         raise  # else: not made yet, or removed since it was listed
         return rows
 
     def _readable(self, day: str) -> sqlite3.Connection:
         db = self._readers.get(day)
         if db is None:
-            uri = (self._directory / f"{day}.db").absolute().as_uri() + "?mode=ro"
+            uri = (self.directory / f"{day}.db").absolute().as_uri() + "?mode=ro"
             db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
             db.execute("PRAGMA busy_timeout=5000")
             self._readers[day] = db
@@ -316,7 +316,7 @@ class TraceStore:
             if self._writer:
                 self._writer[1].close()
                 self._writer = None
-            path = self._directory / f"{day}.db"
+            path = self.directory / f"{day}.db"
             db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             try:
                 db.executescript(
@@ -334,8 +334,8 @@ class TraceStore:
         if time.monotonic() - self._trimmed_s < 60:
             return
         self._trimmed_s = time.monotonic()
-        files = sorted(self._directory.glob(_FILES))
-        sizes = {path: sum(p.stat().st_size for p in self._directory.glob(f"{path.name}*")) for path in files}
+        files = sorted(self.directory.glob(_FILES))
+        sizes = {path: sum(p.stat().st_size for p in self.directory.glob(f"{path.name}*")) for path in files}
         for path in files[:-1]:
             age = (self._today() - date.fromisoformat(path.stem)).days
             if age < self._max_age_days and sum(sizes.values()) <= self._max_bytes:
@@ -343,7 +343,7 @@ class TraceStore:
             with self._reading:
                 if db := self._readers.pop(path.stem, None):
                     db.close()
-                for part in self._directory.glob(f"{path.name}*"):
+                for part in self.directory.glob(f"{path.name}*"):
                     part.unlink(missing_ok=True)
             del sizes[path]
             self.removed.append(path.stem)

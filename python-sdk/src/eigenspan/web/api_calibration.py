@@ -14,7 +14,6 @@ Times are RFC 3339 with an offset.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from eigenspan.calibration.importers import detect
 from eigenspan.calibration.importers.detect import Hints
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.calibration.summary import Summary
-from eigenspan.web.exchange import JSON, Problem, Request, Response, request_of
+from eigenspan.web.exchange import JSON, Problem, Request, Response, authenticate, body_of, request_of
 from eigenspan.web.page_backends import name_of
 
 POST_PATH: Final = "/api/calibration/snapshots"
@@ -44,7 +43,7 @@ class CalibrationApi:
         self, store: CalibrationStore, tokens: Sequence[str] = (), now_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self._store, self._now_ns = store, now_ns
-        self._tokens = [token.encode() for token in tokens]
+        self._tokens = tokens
 
     def get(self, request: Request, rest: list[str]) -> Response:
         """One of the GET addresses."""
@@ -58,7 +57,7 @@ class CalibrationApi:
             case ["snapshots", version]:
                 return self._document(version)
             case ["events"]:
-                listed = self._store.events(_time(request, "since") or 0, request.whole("limit", 1000, 1, _MAX_ROWS))
+                listed = self._store.events(request.instant("since") or 0, request.whole("limit", 1000, 1, _MAX_ROWS))
                 return _json({"events": [_dated(msgspec.to_builtins(event)) for event in listed]})
             case ["quarantine"]:
                 return _json({"quarantine": [_dated(msgspec.to_builtins(q)) for q in self._store.quarantined()]})
@@ -86,7 +85,7 @@ class CalibrationApi:
         timeline = self._store.index().timeline(provider, name)
         if not timeline:
             raise Problem(404, "No such backend", "No calibration of it is known here.")
-        since_ns = _time(request, "since") or 0
+        since_ns = request.instant("since") or 0
         listed = [held for held in timeline if held.valid_from_ns >= since_ns]
         return [_summary(held) for held in listed[::-1][: request.whole("limit", 1000, 1, _MAX_ROWS)]]
 
@@ -94,7 +93,7 @@ class CalibrationApi:
         backend, provider = request.text("backend"), request.text("provider")
         if backend is None:
             raise Problem(400, "Which backend?", "backend=NAME says of which; at=TIME when.")
-        at_ns = _time(request, "at")
+        at_ns = request.instant("at")
         at_ns = self._now_ns() if at_ns is None else at_ns
         index = self._store.index()
         match = index.match(provider, backend, at_ns, request.text("id"))
@@ -116,21 +115,18 @@ class CalibrationApi:
     async def post(self, scope: dict[str, Any], receive: Any) -> Response:
         """Store the document in the body; it is refused as a whole, kept in quarantine, and the answer says why."""
         request = request_of(scope, ("POST",))
-        self._authenticate(scope)
-        body = await _body(receive)
+        self.authenticate(scope)
+        body = await body_of(receive, MAX_BODY)
         return await asyncio.to_thread(self._put, request, body)
 
-    def _authenticate(self, scope: dict[str, Any]) -> None:
+    def authenticate(self, scope: dict[str, Any]) -> None:
+        """Problem unless the request may post."""
         if not self._tokens:
             raise Problem(403, "Nothing can be posted", "processors.calibration.tokens names no token that may.")
-        shown = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), b"")
-        scheme, _, token = shown.partition(b" ")
-        known = [hmac.compare_digest(held, token.strip()) for held in self._tokens]  # all of them: time tells nothing
-        if scheme.lower() != b"bearer" or not any(known):
-            raise Problem(401, "Who are you?", "Send a bearer token that this collector knows.")
+        authenticate(scope, self._tokens)
 
     def _put(self, request: Request, body: bytes) -> Response:
-        hints = Hints(backend=request.text("backend"), valid_from_ns=_time(request, "valid_from"))
+        hints = Hints(backend=request.text("backend"), valid_from_ns=request.instant("valid_from"))
         try:
             document = detect.import_bytes(body, "posted document", hints)
             put = self._store.put(document)
@@ -141,29 +137,6 @@ class CalibrationApi:
             changes.record(self._store, document)
         answer = {"version": put.version, "outcome": put.outcome, "backend": document.backend.name}
         return _json(answer, 201 if put.outcome == "new" else 200)
-
-
-async def _body(receive: Any) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "Cut short", "The connection ended before the document did.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY:
-            raise Problem(413, "Too large", f"A document may have {MAX_BODY:,} bytes.")
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _time(request: Request, name: str) -> int | None:
-    text = request.text(name)
-    try:
-        return None if text is None else instants.parse(text)
-    except (ValueError, OverflowError):
-        raise Problem(400, "That is no time", f"{name} is written as 2025-02-26T20:26:08Z.") from None
 
 
 def _summary(held: Summary) -> dict[str, Any]:

@@ -8,18 +8,50 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
+from eigenspan.store.traces import Filters
 from eigenspan.store.tree import Node, first_of
-from eigenspan.web import layout, otlp_json, page_backends, page_span, page_trace, page_traces, waterfall
-from eigenspan.web.api_calibration import POST_PATH, CalibrationApi
-from eigenspan.web.exchange import JSON, Asked, Problem, Request, Response, asked, request_of
+from eigenspan.web import (
+    api_calibration,
+    api_releases,
+    demo_traces,
+    layout,
+    otlp_json,
+    page_backends,
+    page_compare,
+    page_front,
+    page_providers,
+    page_releases,
+    page_span,
+    page_trace,
+    page_traces,
+    waterfall,
+)
+from eigenspan.web.api_calibration import CalibrationApi
+from eigenspan.web.exchange import (
+    JSON,
+    Asked,
+    Problem,
+    Request,
+    Response,
+    admit,
+    asked,
+    body_of,
+    request_of,
+    same_origin,
+)
+from eigenspan.web.figures import Figures
 from eigenspan.web.jaeger import JaegerApi
+from eigenspan.web.markup import Child
+from eigenspan.web.measured import DAY_S
 from eigenspan.web.tempo import TempoApi
 
 if TYPE_CHECKING:
@@ -28,6 +60,9 @@ if TYPE_CHECKING:
 
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _MAX_ROWS: Final = 20_000
+_MAX_POSTED: Final = 1 << 16
+_CANDIDATES, _OFFERED, _NEWEST_RAN = 500, 50, 10
+_HISTORY_S: Final = 14 * DAY_S
 _logger = logging.getLogger(__name__)
 
 
@@ -43,16 +78,22 @@ class Page:
         calibrations: CalibrationStore,
         summary: Callable[[], dict[str, Any]],
         calibration_tokens: Sequence[str] = (),
+        tokens: Sequence[str] = (),
     ) -> None:
         self._store, self._calibrations, self._summary = store, calibrations, summary
         self._calibration = CalibrationApi(calibrations, calibration_tokens)
+        self._tokens = tokens
+        self._figures = Figures(store, calibrations)
         self._static = dict(_static())
         self._last: tuple[Row, waterfall.Spans] | None = None
         self._parsing = threading.Lock()
         self._routes: dict[str, Callable[[Request, list[str]], Response]] = {
-            "": self._traces,
+            "": self._front,
+            "traces": self._traces,
+            "releases": self._releases,
             "fragments": self._fragment,
             "trace": self._trace,
+            "compare": self._compare,
             "backends": self._backends,
             "api": self._api,
             "jaeger": JaegerApi(store).get,
@@ -60,14 +101,21 @@ class Page:
             "static": self._file,
             "schemas": self._schema,
         }
+        self._posts: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
+            api_calibration.POST_PATH: self._calibration.post,
+            api_releases.POST_PATH: self._release,
+            "/demo": self._demo,
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         try:
-            if scope["method"] == "POST" and scope["path"] == POST_PATH:
-                response = await self._calibration.post(scope, receive)
+            admit(scope, self._tokens)
+            post = self._posts.get(scope["path"]) if scope["method"] == "POST" else None
+            if post:
+                response = await post(scope, receive)
             else:
                 response = await asyncio.to_thread(self._respond, request_of(scope))
         except Problem as problem:
@@ -93,6 +141,34 @@ class Page:
             refused = Problem(500, "Something went wrong here", "The collector's log says what.")
         return _refusal(refused, request.path)
 
+    async def _release(self, scope: dict[str, Any], receive: Any) -> Response:
+        request_of(scope, ("POST",))
+        self._calibration.authenticate(scope)
+        body = await body_of(receive, _MAX_POSTED)
+        return await asyncio.to_thread(api_releases.post, self._figures.releases, body)
+
+    async def _demo(self, scope: dict[str, Any], receive: Any) -> Response:
+        request_of(scope, ("POST",))
+        same_origin(scope)
+        await body_of(receive, _MAX_POSTED)
+        body = demo_traces.demo_traces(time.time_ns(), Random())  # noqa: S311
+        await asyncio.to_thread(demo_traces.send, self._summary()["ports"].get("http"), body)
+        return Response(b"", status=303, headers=(("location", "/"), ("cache-control", "no-store")))
+
+    def _front(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        window, window_s = _window(request)
+        summary = self._said()
+        data = self._figures.measured(window_s, summary)
+        empty = None if summary["stored"]["traces"] else page_traces.empty(summary, request.host)
+        return Response(page_front.render(data, window, self._figures.left_out, empty))
+
+    def _releases(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        return Response(page_releases.render(self._figures.measured(_HISTORY_S, {}), request.host))
+
     def _traces(self, request: Request, rest: list[str]) -> Response:
         if rest:
             raise _not_found()
@@ -101,6 +177,10 @@ class Page:
         return Response(page_traces.render(wanted, rows, self._store.values(), self._said(), request.host))
 
     def _fragment(self, request: Request, rest: list[str]) -> Response:
+        if rest == ["front"]:
+            window, window_s = _window(request)
+            data = self._figures.measured(window_s, self._said())
+            return Response(page_front.fragment(data, window, self._figures.left_out).encode())
         if rest != ["traces"]:
             raise _not_found()
         wanted: Asked = asked(request)
@@ -129,6 +209,17 @@ class Page:
                     raise Problem(404, "No such span", "The trace has no span with this id.")
                 return Response(self._details(spans.nodes[spans.places[key]]).encode())
         raise _not_found()
+
+    def _compare(self, request: Request, rest: list[str]) -> Response:
+        if rest:
+            raise _not_found()
+        one = self._stored(request.text("a") or "")
+        if (b := request.text("b")) is None:
+            newest = self._store.newest(limit=_CANDIDATES)
+            alike = [row for row in newest if row.root == one.row.root]
+            return Response(page_compare.render_choice(one.row, alike[:_OFFERED]))
+        other = self._stored(b)
+        return Response(page_compare.render((one.row, one.tree()), (other.row, other.tree())))
 
     def _stored(self, trace_id: str) -> Stored:
         stored = self._store.trace(trace_id) if len(trace_id) == 32 else None
@@ -163,10 +254,13 @@ class Page:
         index, ran = self._calibrations.index(), self._store.backends()
         match rest:
             case [] | [""]:
-                return Response(page_backends.render(index, ran))
+                week = self._figures.measured(7 * DAY_S, {}).now
+                return Response(page_backends.render(index, ran, page_providers.providers(week)))
             case [name]:
                 if href := page_backends.address(index, None, name):
                     return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
+                if name in ran:
+                    return Response(page_providers.render_unknown(name, self._ran_on([name])))
             case [provider, *parts]:
                 name = "/".join(parts)
                 code = index.series_code(provider, name)
@@ -181,13 +275,26 @@ class Page:
                         and index.series_code(event.provider, event.backend) == code
                     ]
                     shown = page_backends.name_of(found)
-                    return Response(page_backends.render_one(found.provider, shown, timeline, traced, happened))
+                    statuses = index.statuses(provider, name)
+                    here = self._ran_on([alias for alias, _ in traced])
+                    return Response(
+                        page_backends.render_one(found.provider, shown, timeline, traced, happened, statuses, here)
+                    )
         raise Problem(404, "No such backend", "No calibration of it is known here.")
+
+    def _ran_on(self, names: list[str]) -> Child:
+        newest = [row for name in names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
+        newest.sort(key=lambda row: -row.start_ns)
+        week = self._figures.measured(7 * DAY_S, {}).now
+        return page_providers.ran_on(week, names, newest[:_NEWEST_RAN])
 
     def _api(self, request: Request, rest: list[str]) -> Response:
         match rest:
             case ["calibration", *more]:
                 return self._calibration.get(request, more)
+            case ["releases"]:
+                self._figures.runs()
+                return api_releases.get(self._figures.releases, request)
             case ["summary"]:
                 return _json(self._summary())
             case ["traces"]:
@@ -215,6 +322,13 @@ class Page:
         return Response(body, content_type, headers=headers)
 
 
+def _window(request: Request) -> tuple[str, float]:
+    name = request.text("window") or page_front.DEFAULT
+    if name not in page_front.WINDOWS:
+        raise Problem(400, "No such window", f"window is one of {', '.join(page_front.WINDOWS)}.")
+    return name, page_front.WINDOWS[name]
+
+
 def _static() -> list[tuple[str, tuple[str, bytes, str]]]:
     """The files of the page, read once: no path of a request ever meets the file system."""
     out = []
@@ -234,7 +348,8 @@ def _json(document: dict[str, Any], status: int = 200) -> Response:
 
 
 def _refusal(problem: Problem, path: str) -> Response:
-    headers = (("cache-control", "no-store"), *((("allow", "GET, HEAD"),) if problem.status == 405 else ()))
+    more = {405: (("allow", "GET, HEAD"),), 401: (("www-authenticate", 'Basic realm="eigenspan", charset="UTF-8"'),)}
+    headers = (("cache-control", "no-store"), *more.get(problem.status, ()))
     if path.startswith("/api/"):
         body = json.dumps({"error": problem.title, "detail": problem.text}).encode()
         return Response(body, JSON, problem.status, headers)

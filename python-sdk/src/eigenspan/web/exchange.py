@@ -7,6 +7,9 @@ style sheet and scripts may run, whatever ended up in the markup.
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hmac
 import ipaddress
 import math
 import re
@@ -15,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs, quote
 
+from eigenspan.calibration import instants
 from eigenspan.store.traces import Filters
 
 HTML: Final = "text/html; charset=utf-8"
@@ -23,6 +27,7 @@ LIMITS: Final = (50, 100, 200, 500)
 _MAX_QUERY_BYTES: Final = 4096
 _MAX_VALUE: Final = 256
 _MAX_SLOWER_S: Final = 1e8
+_MAX_NS: Final = 2**63 - 1
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -103,6 +108,17 @@ class Request:
             raise Problem(400, "That number does not fit", f"{name} is a number of seconds, such as 0.5.")
         return found
 
+    def instant(self, name: str) -> int | None:
+        """A field as an instant in nanoseconds, written as RFC 3339 with an offset."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            found = instants.parse(text.replace(" ", "+"))  # a + that was not escaped
+        except (ValueError, OverflowError):
+            raise Problem(400, "That is no time", f"{name} is written as 2025-02-26T20:26:08Z.") from None
+        return min(max(found, 0), _MAX_NS)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -124,6 +140,8 @@ class Asked:
             "service": f.service or "",
             "backend": f.backend or "",
             "slower": "" if f.slower_than_s is None else f"{f.slower_than_s:g}",
+            "since": "" if f.start_ns is None else instants.format_ns(f.start_ns),
+            "until": "" if f.end_ns is None else instants.format_ns(f.end_ns),
             "limit": "" if self.limit == LIMITS[0] else str(self.limit),
         }
         return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs.items() if value)
@@ -149,6 +167,54 @@ def request_of(scope: dict[str, Any], methods: Sequence[str] = ("GET", "HEAD")) 
     return Request(scope["method"], scope["path"], host, etag, query, accept, fields)
 
 
+def authenticate(scope: dict[str, Any], tokens: Sequence[str], *, basic: bool = False) -> None:
+    """Problem unless a bearer token is shown that is one of these; `basic`: a password that is one does too."""
+    shown = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), b"")
+    scheme, _, token = shown.partition(b" ")
+    if basic and scheme.lower() == b"basic":
+        with contextlib.suppress(ValueError):
+            scheme, token = b"bearer", base64.b64decode(token.strip(), validate=True).partition(b":")[2]
+    known = [hmac.compare_digest(t.encode(), token.strip()) for t in tokens]  # all of them: time tells nothing
+    if scheme.lower() != b"bearer" or not any(known):
+        raise Problem(401, "Who are you?", "Send a bearer token that this collector knows.")
+
+
+def admit(scope: dict[str, Any], tokens: Sequence[str]) -> None:
+    """Problem where the page is reached other than through a loopback address and no token of its own is shown."""
+    server = scope.get("server")
+    if _is_loopback(server[0] if server else ""):
+        return
+    if not tokens:
+        text = "It does not listen on this machine alone, and extensions.page.tokens names no token that opens it."
+        raise Problem(403, "This page is closed", text)
+    authenticate(scope, tokens, basic=True)
+
+
+def same_origin(scope: dict[str, Any]) -> None:
+    """Problem unless this page itself asks, as the browser tells (Sec-Fetch-Site, else Origin)."""
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin", "")
+    own = origin.partition("://")[2] == headers.get(b"host") if origin else False
+    if site != "same-origin" if site is not None else not own:
+        raise Problem(403, "Not from this page", "Only a button on this page may do that.")
+
+
+async def body_of(receive: Any, limit: int) -> bytes:
+    """The body of a request; Problem where it is longer than `limit` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "Cut short", "The connection ended before the document did.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise Problem(413, "Too large", f"A document may have {limit:,} bytes.")
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
 def _host(hosts: list[str], server: Any) -> str:
     """The name by which the page was addressed; Problem where a loopback address is addressed by a foreign one."""
     found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
@@ -172,11 +238,13 @@ def _is_loopback(address: str | None) -> bool:
 
 
 def asked(request: Request) -> Asked:
-    """The filters of a URL: errors, service, backend, slower (seconds), limit."""
+    """The filters of a URL: errors, service, backend, slower (seconds), since and until (RFC 3339), limit."""
     filters = Filters(
         errors=request.text("errors") in ("1", "true", "on"),
         service=request.text("service"),
         backend=request.text("backend"),
         slower_than_s=request.seconds("slower"),
+        start_ns=request.instant("since"),
+        end_ns=request.instant("until"),
     )
     return Asked(filters, request.whole("limit", LIMITS[0], 1, LIMITS[-1]))

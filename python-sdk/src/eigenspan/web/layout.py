@@ -12,7 +12,7 @@ from eigenspan.web import words
 from eigenspan.web.markup import Child, Html, tag
 
 _MARK: Final = ((2, 3, 12), (6, 8, 12), (10, 13, 6))
-_PLACES: Final = (("/", "Traces"), ("/backends", "Backends"))
+_PLACES: Final = (("/", "Overview"), ("/traces", "Traces"), ("/releases", "Releases"), ("/backends", "Backends"))
 
 
 def page(title: str, *content: Child, place: str = "", script: str | None = None) -> bytes:
@@ -27,7 +27,7 @@ def page(title: str, *content: Child, place: str = "", script: str | None = None
         tag("a", "Skip to content", href="#content", class_="skip"),
         tag(
             "header",
-            tag("a", mark, tag("span", "eigenspan"), href="/", class_="brand", aria_label="eigenspan, list of traces"),
+            tag("a", mark, tag("span", "eigenspan"), href="/", class_="brand", aria_label="eigenspan, overview"),
             tag("nav", *links, aria_label="Sections"),
             tag("span", f"v{__version__}", class_="version"),
             class_="top",
@@ -56,7 +56,7 @@ def problem(status: int, title: str, text: str) -> bytes:
         tag("p", status, class_="code"),
         tag("h1", title),
         tag("p", text),
-        tag("p", tag("a", "All traces", href="/")),
+        tag("p", tag("a", "All traces", href="/traces")),
         class_="problem",
     )
     return page(title, box)

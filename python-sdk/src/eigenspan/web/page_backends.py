@@ -7,11 +7,13 @@ from typing import Final
 from urllib.parse import quote
 
 from eigenspan.calibration.asof import AsOfIndex
+from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.backends import Series
 from eigenspan.calibration.store import Event
 from eigenspan.calibration.summary import Summary
 from eigenspan.semconv import attributes as q
 from eigenspan.web import words
+from eigenspan.web.backend_charts import over_time
 from eigenspan.web.layout import backend_path, facts, page, table, time
 from eigenspan.web.markup import Child, Html, tag
 
@@ -42,8 +44,8 @@ def address(index: AsOfIndex, provider: str | None, backend: str | None) -> str 
     return backend_path(found.provider, name_of(found)) if found else None
 
 
-def render(index: AsOfIndex, traces: Mapping[str, int]) -> bytes:
-    """The page of all backends."""
+def render(index: AsOfIndex, traces: Mapping[str, int], compared: Child = None) -> bytes:
+    """The page of all backends; `compared`: their providers beside each other."""
     ran: dict[int, int] = {}
     unknown: dict[str, int] = {}
     for backend, n in traces.items():
@@ -59,6 +61,8 @@ def render(index: AsOfIndex, traces: Mapping[str, int]) -> bytes:
         ("Provider", ""),
         ("Traces", "n"),
         ("Snapshots", "n"),
+        ("Status", ""),
+        ("Queue", "n"),
         ("Newest valid from (UTC)", ""),
         *_FIGURES,
     )
@@ -85,7 +89,7 @@ def render(index: AsOfIndex, traces: Mapping[str, int]) -> bytes:
                 "grid narrow",
             )
         )
-    return page("Backends", *body, place="/backends")
+    return page("Backends", *body, compared, place="/backends")
 
 
 def _none() -> Html:
@@ -98,23 +102,41 @@ def _none() -> Html:
 
 
 def _traces_link(text: str, backend: str) -> Html:
-    return tag("a", text, href=f"/?backend={quote(backend, safe='')}")
+    return tag("a", text, href=f"/traces?backend={quote(backend, safe='')}")
 
 
 def _backend(index: AsOfIndex, series: Series, ran: int) -> tuple[tuple[int, str, str], Html]:
     name = name_of(series)
     timeline = index.timeline(series.provider, name)
     newest = timeline[-1] if timeline else None
+    said = next(reversed(index.statuses(series.provider, name)), None)
     row = tag(
         "tr",
         tag("td", tag("a", name, href=backend_path(series.provider, name)), class_="name"),
         tag("td", series.provider, class_="text"),
         tag("td", words.count(ran) if ran else tag("span", "0", class_="none"), class_="n"),
         tag("td", words.count(len(timeline)), class_="n"),
+        tag("td", status_chip(said), class_="text"),
+        tag("td", queue_of(said), class_="n"),
         tag("td", time(newest.valid_from_ns) if newest else None, class_="when"),
         *(_figures(newest) if newest else ()),
     )
     return (-ran, series.provider, name), row
+
+
+def status_chip(said: StatusSample | None) -> Child:
+    """What the provider said last, with when it did."""
+    if said is None or said.status is None:
+        return tag("span", words.NONE, class_="none")
+    kind = "bad" if said.status in ("offline", "error") else "warn" if said.status == "maintenance" else "fine"
+    return tag("span", said.status, class_=f"chip {kind}", title=f"said at {words.instant(said.observed_at_ns)} UTC")
+
+
+def queue_of(said: StatusSample | None) -> Child:
+    """The length of its queue, or the wait that the provider expects."""
+    if said is not None and said.queue_length is not None:
+        return f"{'>' if said.lower_bound else ''}{said.queue_length:,}"
+    return words.duration(said.queue_s) if said and said.queue_s is not None else tag("span", words.NONE, class_="none")
 
 
 def _figures(s: Summary) -> list[Html]:
@@ -132,10 +154,12 @@ def render_one(
     timeline: Sequence[Summary],
     traced: Sequence[tuple[str, int]],
     happened: Sequence[Event] = (),
+    statuses: Sequence[StatusSample] = (),
+    ran: Child = None,
 ) -> bytes:
     """The timeline of one backend, newest first; `traced`: the names on stored traces that mean it, with their number.
 
-    `happened`: drift and lost qubits, newest first.
+    `happened`: drift and lost qubits, newest first; `statuses`: oldest first; `ran`: what ran on it.
     """
     newest = timeline[-1]
     gates = ", ".join(gate for gate in (newest.single_qubit_gate, newest.two_qubit_gate) if gate)
@@ -157,12 +181,24 @@ def render_one(
                 ("EPLG", words.percent(newest.eplg) if newest.eplg is not None else None),
                 ("CLOPS", words.count(newest.clops) if newest.clops is not None else None),
                 ("Quantum volume", words.count(newest.quantum_volume) if newest.quantum_volume is not None else None),
+                ("Status", status_chip(statuses[-1]) if statuses else None),
+                ("Queue", queue_of(statuses[-1]) if statuses else None),
                 ("Traces", links or "none stored"),
             ],
             "strip slim",
         ),
+        over_time(timeline, statuses),
+        ran,
+        tag("h2", "Calibrations", class_="apart"),
         table(heads, rows, caption, "grid"),
-        *([table(_EVENT_HEADS, [_event(e) for e in happened], "What happened to it", "grid")] if happened else []),
+        *(
+            [
+                tag("h2", "What happened to it", class_="apart"),
+                table(_EVENT_HEADS, [_event(e) for e in happened], "Events"),
+            ]
+            if happened
+            else []
+        ),
         place="/backends",
     )
 

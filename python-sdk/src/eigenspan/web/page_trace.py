@@ -11,6 +11,8 @@ from eigenspan.store.tree import Node, Value
 from eigenspan.web import words
 from eigenspan.web.layout import facts, page, time
 from eigenspan.web.markup import Child, Html, tag
+from eigenspan.web.page_compare import phases
+from eigenspan.web.runs import OTHER
 from eigenspan.web.waterfall import Spans, waterfall
 
 
@@ -19,7 +21,7 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
     name = row.root or "(no root span)"
     failed = words.plural(row.errors, "error") if row.errors else None
     head = [
-        tag("p", tag("a", "Traces", href="/"), " / ", tag("code", row.trace_id), class_="crumbs"),
+        tag("p", tag("a", "Traces", href="/traces"), " / ", tag("code", row.trace_id), class_="crumbs"),
         tag(
             "div",
             tag("h1", name),
@@ -38,6 +40,7 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
             ],
             "strip slim",
         ),
+        _split(spans.nodes),
     ]
     body = tag(
         "div",
@@ -48,10 +51,36 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
     return page(f"{name} {row.trace_id[:8]}", *head, body, script="trace.js")
 
 
+def _split(nodes: Sequence[Node]) -> Child:
+    """Queue, compile, execute, post-process and the rest as parts of one bar; None where no span names a stage."""
+    parts = {name: seconds for name, seconds in phases(nodes).items() if seconds > 0}
+    if not parts.keys() - {OTHER}:
+        return None
+    total, at, bars = sum(parts.values()), 0.0, []
+    for name, seconds in parts.items():
+        share = 100 * seconds / total
+        bars.append(tag("rect", x=f"{at:.3f}%", y=0, width=f"{share:.3f}%", height=10, class_=f"phase-{name}"))
+        at += share
+    keys = [
+        tag("span", tag("i", class_=f"key phase-{name}", aria_hidden="true"), name, " ", tag("b", words.duration(seconds)),
+            tag("small", f" {words.number(100 * seconds / total, 2)} %"))
+        for name, seconds in parts.items()
+    ]  # fmt: skip
+    return tag(
+        "figure",
+        tag("svg", *bars, width="100%", height=10, aria_hidden="true"),
+        tag("figcaption", *keys),
+        class_="phases",
+        aria_label="Time by phase: each span's own time",
+        role="group",
+    )
+
+
 def _tools(row: Row) -> Html:
     return tag(
         "span",
         tag("button", "Collapse all", type="button", id="fold", hidden=True),
+        tag("a", "Compare", href=f"/compare?a={row.trace_id}", class_="button"),
         tag("button", "Copy id", type="button", class_="copy", data_copy=row.trace_id, aria_label="Copy trace id"),
         tag("a", "OTLP JSON", href=f"/api/traces/{row.trace_id}", class_="button"),
         class_="tools",

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from eigenspan.store.traces import Row
+from eigenspan.calibration import instants
+from eigenspan.store.traces import Filters, Row
 from eigenspan.web import words
 from eigenspan.web.exchange import LIMITS, Asked
 from eigenspan.web.layout import copyable, facts, page, service_class, table, time
@@ -38,7 +39,7 @@ def render(
         tag("div", tag("h1", "Traces"), _live_button(), class_="title"),
         _form(asked, values),
         live,
-        place="/",
+        place="/traces",
         script="traces.js",
     )
 
@@ -51,11 +52,11 @@ def fragment(asked: Asked, rows: Sequence[Row], summary: Mapping[str, Any], host
         body = tag(
             "section",
             tag("h2", "No trace passes these filters"),
-            tag("p", tag("a", "Clear the filters", href="/")),
+            tag("p", tag("a", "Clear the filters", href="/traces")),
             class_="empty",
         )
     else:
-        body = _empty(summary, host)
+        body = empty(summary, host)
     return tag("div", _strip(summary), body)
 
 
@@ -82,10 +83,23 @@ def _form(asked: Asked, values: Mapping[str, Sequence[str]]) -> Html:
             tag("span", "s", class_="unit"),
         ),
         _select("limit", "Show", [str(n) for n in sorted({*LIMITS, asked.limit})], str(asked.limit), every=None),
+        _window(f),
         tag("button", "Apply", type="submit"),
-        tag("a", "Clear", href="/", class_="clear") if asked.filtered else None,
-        id="filters", class_="filters", action="/", method="get", role="search", aria_label="Filter traces",
+        tag("a", "Clear", href="/traces", class_="clear") if asked.filtered else None,
+        id="filters", class_="filters", action="/traces", method="get", role="search", aria_label="Filter traces",
     )  # fmt: skip
+
+
+def _window(f: Filters) -> Child:
+    """The span of time that another page asked for; it stays while other filters change."""
+    ends = [(name, ns) for name, ns in (("since", f.start_ns), ("until", f.end_ns)) if ns is not None]
+    return [
+        [
+            tag("input", type="hidden", name=name, value=instants.format_ns(ns)),
+            tag("span", f"{name} ", time(ns), class_="chip"),
+        ]
+        for name, ns in ends
+    ]
 
 
 def _select(name: str, label: str, values: Sequence[str], chosen: str | None, every: str | None = "any") -> Html:
@@ -172,7 +186,8 @@ def _row(row: Row, longest_s: float) -> Html:
     )
 
 
-def _empty(summary: Mapping[str, Any], host: str) -> Html:
+def empty(summary: Mapping[str, Any], host: str) -> Html:
+    """What there is to see before anything was kept: how to send spans here."""
     received, ports = summary["spans"]["received"], summary.get("ports", {})
     rules = summary["traces"]["rules"]
     dropped = sum(n["dropped"] for n in rules.values())
@@ -203,6 +218,18 @@ def _empty(summary: Mapping[str, Any], host: str) -> Html:
             tag("h3", "OTLP over HTTP"),
             copyable(_environment(host, http, "http/protobuf"), "environment variables for HTTP"),
         ]
+    if http:
+        blocks.append(
+            tag(
+                "form",
+                tag("h3", "Or look at made-up traces first"),
+                tag("button", "Send demo traces", type="submit"),
+                tag("p", "They go through the OTLP port above and are sampled like any others.", class_="note"),
+                class_="demo",
+                action="/demo",
+                method="post",
+            )
+        )
     if grpc:
         blocks += [
             tag("h3", "Or run the demo's circuits against it"),

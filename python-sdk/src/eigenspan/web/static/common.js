@@ -35,3 +35,20 @@ document.addEventListener("click", async (event) => {
   say(button.textContent);
   setTimeout(() => { button.textContent = before; }, 1500);
 });
+
+// Sent by script: without referrers a form's own request would name no origin.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form.demo");
+  if (!form) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  let text = "Sent: they show once they are decided";
+  try {
+    const answer = await fetch(form.action, { method: "POST", redirect: "manual" });
+    if (answer.type !== "opaqueredirect") text = (await answer.text()).match(/<h1>(.*?)<\/h1>/)?.[1] ?? "The collector did not take them";
+  } catch { text = "The collector did not answer"; }
+  form.querySelector("p").textContent = text;
+  say(text);
+  button.disabled = false;
+});

@@ -71,7 +71,7 @@ function submit() {
     if (value.trim() && !(name === "limit" && value === "50")) fields.set(name, value.trim());
   }
   const query = fields.toString();
-  location.assign(query ? `/?${query}` : "/");
+  location.assign(query ? `/traces?${query}` : "/traces");
 }
 
 form.addEventListener("change", submit);
