@@ -108,6 +108,20 @@ def test_search(client, query, expected):
     assert found(client.get("/tempo/api/search", query)) == expected
 
 
+def test_a_job_is_found_when_there_are_too_many_to_index_as_values(client, store, monkeypatch):
+    monkeypatch.setattr("eigenspan.store.index.MAX_VALUES", 3)
+    for n in range(10, 20):
+        store.write([("", n.to_bytes(16, "big"), "r", workflow(n, quantum__job__id=f"job-{n}", other=f"o-{n}"))])
+    for name in ("quantum.job.id", "other"):
+        text = "job" if "job" in name else "o"
+        answer = client.get("/tempo/api/search", f"q=%7B.{name}%3D%22{text}-17%22%7D")
+        assert found(answer) == [17]
+    assert client.get("/tempo/api/search", "q=%7B.quantum.job.id%3D%22job-17%22%7D").json["metrics"] == {
+        "inspectedTraces": 1
+    }
+    assert found(client.get("/tempo/api/search", "start=1&end=2&q=%7B.quantum.job.id%3D%22job-17%22%7D")) == []
+
+
 def test_tags_and_their_values(client):
     keys = ["ok", "quantum.backend.name", "service.name", "shots"]
     assert client.get("/tempo/api/search/tags").json["tagNames"] == keys

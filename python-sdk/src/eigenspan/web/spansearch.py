@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from eigenspan.store.terms import Term, canonical
+from eigenspan.store.tree import PROMOTED
 from eigenspan.web.traceql import Both, Combined, Compare, Condition, Either, Field, Query, Spans, Spanset
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Found:
 def search(store: TraceStore, query: Query, window: Window, limit: int) -> Found:
     """The newest traces that a query finds."""
     needs = _needs_of(query.spans)
-    ids = store.candidates(needs, window.start_ns, window.end_ns, min(_shortest(query.spans), _MAX_NS))
+    ids = _promoted(store, needs, window)
+    if ids is None:
+        ids = store.candidates(needs, window.start_ns, window.end_ns, min(_shortest(query.spans), _MAX_NS))
     hits: list[Hit] = []
     inspected = 0
     for trace_id in islice(ids, MAX_INSPECTED):
@@ -77,6 +80,19 @@ def search(store: TraceStore, query: Query, window: Window, limit: int) -> Found
             if len(hits) == limit:
                 break
     return Found(hits, inspected, len(hits) == limit or inspected == len(ids))
+
+
+def _promoted(store: TraceStore, needs: Needs, window: Window) -> list[str] | None:
+    """The traces of a job or a request, which have an index of their own; None where the query names none."""
+    for group in needs:
+        if all(term.value and term.key in PROMOTED for term in group):
+            ids = {trace_id for term in group for trace_id in store.find(term.key, term.value)}
+            if elsewhere := [term for term in group if term.scope != "span"]:
+                ids.update(store.candidates([elsewhere], window.start_ns, window.end_ns))
+            rows = [stored.row for trace_id in ids if (stored := store.trace(trace_id))]
+            rows.sort(key=lambda row: row.start_ns, reverse=True)
+            return [row.trace_id for row in rows if row.start_ns <= window.end_ns and row.end_ns >= window.start_ns]
+    return None
 
 
 def spans_of(spans: Spans, nodes: Sequence[Node], row: Row) -> list[Node]:
