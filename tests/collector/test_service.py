@@ -91,7 +91,7 @@ def test_an_exception_in_a_turn_is_counted_and_the_next_turn_goes_on(tmp_path):
 
 
 DESTINATIONS = [
-    (Exporter(type="store"), StoreDestination, TRACES),
+    (Exporter(type="store"), StoreDestination, TRACES | {"logs"}),
     (Exporter(type="otlp", endpoint="h:1"), OtlpGrpc, ALL_SIGNALS),
     (Exporter(type="otlphttp", endpoint="h:1"), OtlpHttp, ALL_SIGNALS),
     (Exporter(type="otlphttp", endpoint="https://h/x"), OtlpHttp, ALL_SIGNALS),
