@@ -7,12 +7,12 @@ use arrow_schema::ArrowError;
 
 use crate::columns::{Best, Columns, Fixed, Names, Scalar, Watch};
 use crate::rows::Rows;
-use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError};
+use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError, is_text, short_field};
 
 type Checked<T = ()> = Result<T, WireError>;
 
 /// Under this key the watch list asks for a span's own field `type`.
-const SPAN_TYPE: &str = "$type";
+const SPAN_TYPE: &[u8] = b"$type";
 
 /// The rows of all good payloads, and why each of the others (by index) was refused.
 #[derive(Debug)]
@@ -182,8 +182,8 @@ impl<'a> Scan<'a> {
                 (13, Value::Len(body)) => link(body, &mut self.look)?,
                 (15, Value::Len(body)) => status(body, &mut row.status)?,
                 (17, Value::Len(body)) => {
-                    let kind = body.text("Span", 17, field.at)?;
-                    self.span.offer(&self.watch.span, SPAN_TYPE, Scalar::Str(kind));
+                    let kind = body.text_bytes("Span", 17, field.at)?;
+                    self.span.offer(&self.watch.span, SPAN_TYPE, Scalar::Text(kind));
                 }
                 (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
                 (1..=17, _) => return Err(field.wrong_type("Span")),
@@ -204,7 +204,7 @@ impl<'a> Scan<'a> {
 
 #[inline]
 fn text(body: Reader<'_>, message: &'static str, number: u32, at: usize) -> Checked {
-    body.text(message, number, at).map(|_| ())
+    body.text_bytes(message, number, at).map(|_| ())
 }
 
 fn id_of_length<const N: usize>(bytes: &[u8], name: &'static str, at: usize) -> Checked<[u8; N]> {
@@ -299,19 +299,36 @@ fn status(mut body: Reader<'_>, code: &mut i32) -> Checked {
 
 /// An attribute. `depth` is how many arrays and lists it is inside of.
 #[inline]
-fn key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a str, Scalar<'a>)> {
-    let mut key = "";
+fn key_value<'a>(body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a [u8], Scalar<'a>)> {
+    let (key, value) = match plain(body) {
+        Some(found) => found,
+        None => any_key_value(body, depth, look)?,
+    };
+    look.found |= look.names.has(key);
+    Ok((key, value))
+}
+
+/// An attribute of the shape that most have: a key and a text, in this order and each under 128 bytes.
+#[inline]
+fn plain(body: Reader<'_>) -> Option<(&[u8], Scalar<'_>)> {
+    let (key, rest) = short_field(body.rest(), 0x0a)?;
+    let (value, rest) = short_field(rest, 0x12)?;
+    let (text, after) = short_field(value, 0x0a)?;
+    (rest.is_empty() && after.is_empty() && is_text(key) && is_text(text)).then_some((key, Scalar::Text(text)))
+}
+
+fn any_key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a [u8], Scalar<'a>)> {
+    let mut key = &[][..];
     let mut value = Scalar::Null;
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
-            (1, Value::Len(body)) => key = body.text("KeyValue", 1, field.at)?,
+            (1, Value::Len(body)) => key = body.text_bytes("KeyValue", 1, field.at)?,
             (2, Value::Len(body)) => any_value(body, depth, &mut value, look)?,
             (3, Value::Varint(_)) => {}
             (1..=3, _) => return Err(field.wrong_type("KeyValue")),
             _ => {}
         }
     }
-    look.found |= look.names.has(key);
     Ok((key, value))
 }
 
@@ -319,7 +336,7 @@ fn key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Check
 fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         *value = match (field.number, field.value) {
-            (1, Value::Len(body)) => Scalar::Str(body.text("AnyValue", 1, field.at)?),
+            (1, Value::Len(body)) => Scalar::Text(body.text_bytes("AnyValue", 1, field.at)?),
             (2, Value::Varint(truth)) => Scalar::Bool(truth != 0),
             (3, Value::Varint(number)) => Scalar::Int(number as i64),
             (4, Value::Fixed64(bits)) => Scalar::Double(f64::from_bits(bits)),
