@@ -101,7 +101,7 @@ def _retry_info(error: grpc.RpcError) -> float | None:
                 for detail in Status.FromString(value).details:
                     info = RetryInfo()
                     if detail.Unpack(info):
-                        return max(0.0, info.retry_delay.ToMilliseconds() / 1000)
+                        return max(0.0, float(info.retry_delay.ToMilliseconds()) / 1000)
     return None
 
 
