@@ -80,22 +80,25 @@ impl Keys {
     }
 }
 
-/// Attribute keys of which a scan only says whether they occur.
+/// Attribute keys of which a scan only says whether they occur, in whatever case; by length, as in `Keys`.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Keys);
+pub struct Names(Vec<Vec<String>>);
 
 impl Names {
     pub fn new<S: AsRef<str>>(names: &[S]) -> Self {
-        let mut keys = Keys::default();
-        for name in names {
-            keys.add(name.as_ref(), 0, 0);
+        let mut by_length: Vec<Vec<String>> = Vec::new();
+        for name in names.iter().map(AsRef::as_ref) {
+            if by_length.len() <= name.len() {
+                by_length.resize(name.len() + 1, Vec::new());
+            }
+            by_length[name.len()].push(name.to_owned());
         }
-        Self(keys)
+        Self(by_length)
     }
 
     #[inline]
     pub fn has(&self, name: &[u8]) -> bool {
-        !self.0.get(name).is_empty()
+        self.0.get(name.len()).is_some_and(|same| same.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name)))
     }
 }
 

@@ -14,11 +14,12 @@ type Checked<T = ()> = Result<T, WireError>;
 /// Under this key the watch list asks for a span's own field `type`.
 const SPAN_TYPE: &[u8] = b"$type";
 
-/// The rows of all good payloads, and why each of the others (by index) was refused.
+/// The rows of all good payloads, which of them (by index) have one of the names, and why each of the others was refused.
 #[derive(Debug)]
 pub struct Scanned {
     pub batch: RecordBatch,
     pub errors: Vec<(u32, WireError)>,
+    pub named: Vec<u32>,
 }
 
 /// Why a payload has no rows.
@@ -30,19 +31,20 @@ pub enum Refusal {
 }
 
 /// Scans each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row.
-pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch) -> Result<Scanned, ArrowError> {
-    let names = Names::default();
-    let mut scan = Scan::new(watch, &names);
-    let mut errors = Vec::new();
+pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch, names: &Names) -> Result<Scanned, ArrowError> {
+    let mut scan = Scan::new(watch, names);
+    let (mut errors, mut named) = (Vec::new(), Vec::new());
     for bytes in payloads {
         let number = scan.payloads;
-        if let Err(Refusal::Malformed(error)) = scan.add(bytes.as_ref(), true) {
-            errors.push((number, error));
+        match scan.add(bytes.as_ref(), true) {
+            Err(Refusal::Malformed(error)) => errors.push((number, error)),
+            _ if scan.look.found => named.push(number),
+            _ => {}
         }
     }
     let mut rows = Rows::new(watch);
     rows.append(&scan.columns);
-    Ok(Scanned { batch: rows.finish()?, errors })
+    Ok(Scanned { batch: rows.finish()?, errors, named })
 }
 
 /// The names that a scan looks out for, and whether the payload has one.
