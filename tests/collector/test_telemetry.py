@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -139,19 +140,34 @@ def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expect
 
 def test_the_state_of_backends_that_traffic_named():
     summary = Summary(provider="ibm", backend="ibm_x", version="v", valid_from_ns=NOW - 7200 * SECOND, num_qubits=5, readout_error_median=0.02,
-                      two_qubit_error_median=0.01)  # fmt: skip
-    status = StatusSample("ibm", "ibm_x", NOW - SECOND, status="online", queue_length=4)
-    index = AsOfIndex([Observed("ibm_x", summary)], [status])
-    found = [
-        line for line in expose_backends(index, [("ibm", "ibm_x"), ("", "elsewhere")], NOW) if not line.startswith("#")
-    ]
+                      two_qubit_error_median=0.01, single_qubit_error_median=0.001, t2_median_s=1e-4)  # fmt: skip
+    status = StatusSample("ibm", "ibm_x", NOW - SECOND, status="online", queue_length=4, queue_s=90.0)
+    other = StatusSample("ibm", "ibm_y", NOW - SECOND, status="error", queue_length=3)
+    bare = Summary(provider="ibm", backend="ibm_y", version="w", valid_from_ns=NOW - SECOND, num_qubits=5)
+    index = AsOfIndex([Observed("ibm_x", summary), Observed("ibm_y", bare)], [status, other])
+    lines = expose_backends(index, [("ibm", "ibm_x"), ("ibm", "ibm_y"), ("", "elsewhere")], NOW)
+    found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     device = 'provider="ibm",device="ibm_x"'
-    assert f"quantum_device_calibration_age_hours{{{device}}} 2" in found
-    assert f"quantum_device_status{{{device}}} 1" in found
-    assert f"quantum_device_queue_length{{{device}}} 4" in found
-    readout = f'quantum_device_error_rate{{{device},error_type="readout_error"}} 0.02'
-    assert any(line.startswith(readout) for line in found)
-    assert not [line for line in found if "elsewhere" in line]
+    own = 'quantum_provider_name="ibm",quantum_backend_name="ibm_x"'
+    noise = 1 - (1 - 0.001) * (1 - 0.01) * (1 - 0.02) ** 2
+    for name, value in {
+        f"quantum_device_calibration_age_hours{{{device}}}": 2,
+        f"quantum_device_status{{{device}}}": 1,
+        'quantum_device_status{provider="ibm",device="ibm_y"}': 0,
+        f"quantum_device_queue_length{{{device}}}": 4,
+        'quantum_job_queue_length{provider="ibm"}': 7,
+        f"job_backlog_seconds{{{device}}}": 90,
+        f"quantum_backend_backlog_seconds{{{own}}}": 90,
+        f"quantum_hardware_noise_level{{{device}}}": noise,
+        f"quantum_backend_noise_ratio{{{own}}}": noise,
+        f'quantum_device_error_rate{{{device},error_type="readout_error"}}': 0.02,
+        f'quantum_device_error_rate{{{device},error_type="gate_error"}}': 0.01,
+        f'quantum_device_error_rate{{{device},error_type="coherence_error"}}': 1 - math.exp(-0.01),
+        f'quantum_backend_error_rate_ratio{{{own},quantum_backend_error_kind="readout_error"}}': 0.02,
+    }.items():
+        assert float(found[name]) == pytest.approx(value), name
+    assert not [line for line in lines if "elsewhere" in line]
+    assert not [name for name in found if "ibm_y" in name and ("noise" in name or "error_rate" in name)]
 
 
 INDICATORS = re.findall(

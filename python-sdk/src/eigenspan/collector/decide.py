@@ -140,23 +140,20 @@ class Rules:
         self.counts["inconsistent_thresholds"] += int(wrong.sum())
         reasons = {(rule, factor): self._reason(rule, factor) for rule in set(at.tolist()) for factor in (1.0, relief)}
         names = [rule.name for rule in self.rules] + [NO_RULE]
-        out = []
+        known: list[int | None] = np.where(thresholds < _NEVER, thresholds, np.uint64(0)).tolist()
+        for i in np.flatnonzero(wrong).tolist():
+            known[i] = None
+        early = traces["early"].to_numpy()
         rows = zip(
-            at.tolist(),
-            reliefs.tolist(),
-            thresholds.tolist(),
-            keep.tolist(),
-            traces["early"],
-            traces["complete"],
+            at.tolist(), reliefs.tolist(), known, keep.tolist(), traces["complete"].to_list(), (certain | early).tolist(),
             strict=True,
-        )
-        for i, (rule, factor, t, kept, early, complete) in enumerate(rows):
+        )  # fmt: skip
+        out = []
+        for i, (rule, factor, weight, kept, complete, odd) in enumerate(rows):
             reason = reasons[rule, factor]
-            if certain[i]:
-                reason += "; one of the first of its key"
-            if early:
-                reason += "; decided early: too many open traces"
-            weight = None if wrong[i] else (t if t < threshold.SPACE else 0)
+            if odd:
+                reason += "; one of the first of its key" * bool(certain[i])
+                reason += "; decided early: too many open traces" * bool(early[i])
             out.append(Decision(kept, weight, names[rule], reason, complete, through, now_ns))
         return out
 

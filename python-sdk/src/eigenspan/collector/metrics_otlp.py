@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
+from eigenspan.collector.decided import trace_bytes
 from eigenspan.collector.histogram import SCALE, Histogram
 from eigenspan.semconv.metrics import EIGENSPAN_TRACE_DURATION
 
@@ -90,8 +91,7 @@ def encode(metrics: SpanMetrics, now: Snapshot, start_ns: int, since: Snapshot |
         point.positive.bucket_counts.extend(counts)
         _label(point, definitions[name][1], labels)
         if name == EIGENSPAN_TRACE_DURATION.name and (kept := metrics.exemplars.get(labels[0])):
-            trace = kept[1].to_bytes(8, "big") + kept[2].to_bytes(8, "big")
-            point.exemplars.add(as_double=kept[0], trace_id=trace, time_unix_nano=now.time_ns)
+            point.exemplars.add(as_double=kept.value, trace_id=trace_bytes(kept.trace), time_unix_nano=kept.time_ns)
     return bytes(request.SerializeToString())
 
 

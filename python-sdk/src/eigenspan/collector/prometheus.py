@@ -15,7 +15,7 @@ from eigenspan.semconv.metrics import EIGENSPAN_TRACE_DURATION, Metric
 
 if TYPE_CHECKING:
     from eigenspan.collector.instruments import FieldName
-    from eigenspan.collector.measure import Series
+    from eigenspan.collector.series import Series
 
 _UNITS = {"s": "seconds", "By": "bytes"}
 _STATUS = {"true": "success", "false": "failure"}

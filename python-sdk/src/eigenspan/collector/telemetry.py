@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eigenspan import __version__
 from eigenspan.calibration.gauges import gauges
 from eigenspan.collector.backend_metrics import expose_backends
-from eigenspan.collector.measure import OTHER
 from eigenspan.collector.prometheus import family
+from eigenspan.collector.series import OTHER
 from eigenspan.semconv.metrics import QUANTUM_CIRCUIT_EXECUTIONS
 
 if TYPE_CHECKING:
