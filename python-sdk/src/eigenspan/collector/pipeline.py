@@ -209,16 +209,29 @@ class Pipeline:
         kept = {key: found for key, found in late.decisions.items() if isinstance(found, Decision) and key in there}
         self._send_late(late.spans, kept, say_why=False)
         failed = set(late.spans.filter("error").select(_KEY).iter_rows())
+        wanted = self._wanted_back(late.spans) if self.rules.late else {}
         alone: dict[TraceKey, Decision] = {}
         for key, found in late.decisions.items():
             if isinstance(found, Decision) or key not in there:
                 continue
+            why = _WHY_LATE if key in failed else wanted.get(key)
+            if why and self._recall(key, _of(late.spans, key), why):
+                continue
             if key not in failed:
                 self.counts["late_spans_dropped"] += len(_of(late.spans, key))
-            elif not self._recall(key, _of(late.spans, key), _WHY_LATE):
+            else:
                 alone[key] = Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
         self._send_late(late.spans, alone, say_why=True)
         self.counts["late_error_traces"] += len(alone)
+
+    def _wanted_back(self, spans: pl.DataFrame) -> dict[TraceKey, str]:
+        """The traces of late spans that a rule wants back, and why."""
+        due = self.traces.apart(spans)
+        if due is None:
+            return {}
+        calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
+        rules = self.rules.want_back(describe(due, calibrated))
+        return {key: f"the rule {rule} wants it back" for key, rule in zip(due.keys, rules, strict=True) if rule}
 
     def _recall(self, key: TraceKey, late: pl.DataFrame, why: str) -> int:
         """Keep a dropped trace after all, with what came since; how many of its spans the log still held."""
