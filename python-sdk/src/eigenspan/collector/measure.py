@@ -118,13 +118,13 @@ class SpanMetrics:
         for rule, i in last.items():
             self.exemplars[rule] = Exemplar(float(seconds[i]), keys[i], 0, decisions[i].decided_ns)
 
-    def prometheus(self) -> list[str]:
-        """These metrics in the Prometheus text format."""
+    def prometheus(self, *, exemplars: bool = False) -> list[str]:
+        """These metrics in the Prometheus text format, with exemplars for OpenMetrics."""
         rows = [
             ({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())
         ]
         return [
-            *expose(self.series.values(), self.trace_durations),
+            *expose(self.series.values(), self.trace_durations.copy(), self.exemplars.copy() if exemplars else None),
             *family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows),
             *family("eigenspan_spans_repeated_total", "counter", "Spans that had been counted before.", [({}, self.repeated)]),
             *family("eigenspan_spans_forgotten_total", "counter", "Counted spans that are known no more if they come again.",

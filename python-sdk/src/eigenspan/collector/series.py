@@ -27,7 +27,8 @@ _LABEL_LENGTH = 128
 _Row = tuple[str | bool | None, ...]
 _Counts = tuple[Labels | None, ...]  # by instrument: the labels under which a span counts, None where it does not
 _KNOWN_ROWS = 20_000  # distinct rows whose labels are remembered
-_STALE_NS = 60_000_000_000  # so long after its span came, what waits to be an exemplar makes room for another
+_WAIT = 8  # values of a series that wait to be exemplars
+_STALE_NS = 60_000_000_000  # so long after its span came, one of them makes room for another
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Series:
         self.values: dict[Labels, float] = {}
         self.histograms: dict[Labels, Histogram] = {}
         self.exemplars: dict[Labels, Exemplar] = {}  # of kept traces
-        self.waiting: dict[Labels, tuple[Exemplar, int]] = {}  # of undecided ones, and the log time when they came
+        self.waiting: dict[Labels, dict[TraceKey, tuple[Exemplar, int]]] = {}  # of undecided ones, with the log time
         self.dirty: set[Labels] = set()
         self.overflowed = 0
 
@@ -85,11 +86,8 @@ class Series:
                 histogram.add(cell[start:stop], n[start:stop], sums[i])
 
     def candidates(self, labels: Sequence[Labels], number: Ints, values: Floats, log_ns: int) -> dict[Labels, int]:
-        """For labels of which none waits to be an exemplar, the index of the largest of `values`."""
-        open_ = [
-            one in self.histograms and (one not in self.waiting or log_ns - self.waiting[one][1] > _STALE_NS)
-            for one in labels
-        ]
+        """For labels of which there is room to wait, the index of the largest of `values`."""
+        open_ = [one in self.histograms and self.has_room(one, log_ns) for one in labels]
         if not any(open_):
             return {}
         rows = np.flatnonzero(np.array(open_)[number])
@@ -97,6 +95,11 @@ class Series:
         top = np.full(len(labels), -1)
         top[number[rows]] = rows
         return {labels[i]: int(top[i]) for i in np.flatnonzero(top >= 0).tolist()}
+
+    def has_room(self, labels: Labels, log_ns: int) -> bool:
+        """Whether another value may wait to become an exemplar."""
+        held = self.waiting.get(labels, {})
+        return len(held) < _WAIT or log_ns - next(iter(held.values()))[1] > _STALE_NS
 
     def _admit(self, labels: Labels, known: Mapping[Labels, object]) -> Labels:
         if labels not in known and len(known) >= self._limit:
@@ -107,18 +110,23 @@ class Series:
 
 
 class Waiting:
-    """Values of undecided traces that become exemplars where their trace is kept; one for each labels of a series."""
+    """Values of undecided traces that become exemplars where their trace is kept; a few for each labels of a series."""
 
     def __init__(self) -> None:
         self._by_trace: dict[TraceKey, list[tuple[Series, Labels]]] = {}
 
     def offer(self, series: Series, labels: Labels, exemplar: Exemplar, log_ns: int) -> None:
-        """Let one wait, in the place of an older one."""
-        if (old := series.waiting.get(labels)) and (others := self._by_trace.get(old[0].trace)):
-            others.remove((series, labels))
-            if not others:
-                del self._by_trace[old[0].trace]
-        series.waiting[labels] = exemplar, log_ns
+        """Let one wait, if need be in the place of the oldest."""
+        held = series.waiting.setdefault(labels, {})
+        if exemplar.trace in held:
+            return
+        if len(held) >= _WAIT:
+            oldest = next(iter(held))
+            del held[oldest]
+            self._by_trace[oldest].remove((series, labels))
+            if not self._by_trace[oldest]:
+                del self._by_trace[oldest]
+        held[exemplar.trace] = exemplar, log_ns
         self._by_trace.setdefault(exemplar.trace, []).append((series, labels))
 
     def decided(self, keys: Sequence[TraceKey], keep: Sequence[bool]) -> None:
@@ -126,7 +134,7 @@ class Waiting:
         verdicts = dict(zip(keys, keep, strict=True))
         for key in self._by_trace.keys() & verdicts.keys():
             for series, labels in self._by_trace.pop(key):
-                exemplar, _ = series.waiting.pop(labels)
+                exemplar, _ = series.waiting[labels].pop(key)
                 if verdicts[key]:
                     series.exemplars[labels] = exemplar
 
