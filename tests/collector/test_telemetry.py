@@ -10,7 +10,6 @@ import threading
 import urllib.request
 
 import pytest
-import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from eigenspan.calibration.asof import AsOfIndex, Observed
@@ -18,12 +17,9 @@ from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.summary import Summary
 from eigenspan.collector.backend_metrics import expose_backends
 from eigenspan.collector.export import Retry
-from eigenspan.collector.instruments import INSTRUMENTS
 from eigenspan.collector.measure import SpanMetrics
-from eigenspan.collector.prometheus import metric_name
 from eigenspan.collector.push import Push
 from tests.collector.building import SECOND, payload, request, spans
-from tests.conftest import ROOT
 from tests.e2e.harness import far_end, running
 
 NOW = 1_790_000_000 * SECOND
@@ -169,37 +165,6 @@ def test_the_state_of_backends_that_traffic_named():
         assert float(found[name]) == pytest.approx(value), name
     assert not [line for line in lines if "elsewhere" in line]
     assert not [name for name in found if "ibm_y" in name and ("noise" in name or "error_rate" in name)]
-
-
-INDICATORS = re.findall(
-    r"^\| [^|]+ \| `(sum.*)` \|$", (ROOT / "collector-config" / "metrics.md").read_text(), re.MULTILINE
-)
-
-
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
-def test_service_levels_are_expressions_over_series_that_there_are(tmp_path):
-    assert len(INDICATORS) == 7
-    recording = [{"record": f"level:{i}", "expr": text} for i, text in enumerate(INDICATORS)]
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "levels", "rules": recording}]}))
-    done = subprocess.run(
-        ["promtool", "check", "rules", str(tmp_path / "rules.yaml")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    exposed = {}
-    for instrument in INSTRUMENTS:
-        own = {label.replace(".", "_") for label in instrument.labels}
-        same = {
-            label
-            for name in instrument.field_names
-            if name.name == metric_name(instrument.metric)
-            for label in name.labels
-        }
-        exposed[metric_name(instrument.metric)] = own | same
-        exposed |= {name.name: set(name.labels) for name in instrument.field_names if name.name not in exposed}
-    for text in INDICATORS:
-        for name, labels in re.findall(r"rate\((\w+)(?:\{([^}]*)\})?\[", text):
-            used = set(re.findall(r"(\w+)=", labels)) | set(re.findall(r"by \((\w+)\)", text))
-            assert used <= exposed[re.sub("_(bucket|count)$", "", name)] | {"le"}, text
 
 
 EXEMPLAR = re.compile(r'(\w+)_bucket\{(.*?)\} \S+ # \{trace_id="(\w{32})"(?:,span_id="(\w{16})")?\} (\S+) \S+')
