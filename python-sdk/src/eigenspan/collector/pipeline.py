@@ -27,6 +27,7 @@ from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, k
 from eigenspan.collector.due import Hold
 from eigenspan.collector.enrich import Add, encode_attributes, enrich
 from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.own_traces import Stage, untraced
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
 from eigenspan.collector.success import success_probabilities
 from eigenspan.collector.valve import Valve
@@ -122,12 +123,13 @@ class Pipeline:
         conventions: Conventions,
         exporters: dict[Signal, Sequence[str]],
         limits: Limits,
+        stage: Stage = untraced,
     ) -> None:
         self.receiver, self.log, self.state = receiver, log, state
         self.traces, self.decided, self.regret, self.reread, self.rules = traces, decided, regret, reread, rules
         self.calibrations, self.exporters, self.limits = calibrations, exporters, limits
         self.metrics, self.compliance, self.conventions = metrics, compliance, conventions
-        self.valve = Valve()
+        self.valve, self.stage = Valve(), stage
         self.normalised: Counter[str] = Counter()  # what `conform` did
         self.counts: Counter[str] = Counter()
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
@@ -189,8 +191,11 @@ class Pipeline:
             self._late.pop(0)
 
     def _join(self, batches: Sequence[Committed]) -> None:
-        spans = classify(pl.concat([batch.spans for batch in batches]))
-        self.metrics.count(spans)
+        with self.stage("receive", payloads=len(batches)) as counted:
+            spans = classify(pl.concat([batch.spans for batch in batches]))
+            counted["spans"] = len(spans)
+        with self.stage("measure", spans=len(spans)):
+            self.metrics.count(spans)
         self.regret.note(spans, batches[-1].through)
         late = self.traces.add(spans)
         if late is not None and not late.spans.is_empty():
@@ -209,16 +214,29 @@ class Pipeline:
         kept = {key: found for key, found in late.decisions.items() if isinstance(found, Decision) and key in there}
         self._send_late(late.spans, kept, say_why=False)
         failed = set(late.spans.filter("error").select(_KEY).iter_rows())
+        wanted = self._wanted_back(late.spans) if self.rules.late else {}
         alone: dict[TraceKey, Decision] = {}
         for key, found in late.decisions.items():
             if isinstance(found, Decision) or key not in there:
                 continue
+            why = _WHY_LATE if key in failed else wanted.get(key)
+            if why and self._recall(key, _of(late.spans, key), why):
+                continue
             if key not in failed:
                 self.counts["late_spans_dropped"] += len(_of(late.spans, key))
-            elif not self._recall(key, _of(late.spans, key), _WHY_LATE):
+            else:
                 alone[key] = Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
         self._send_late(late.spans, alone, say_why=True)
         self.counts["late_error_traces"] += len(alone)
+
+    def _wanted_back(self, spans: pl.DataFrame) -> dict[TraceKey, str]:
+        """The traces of late spans that a rule wants back, and why."""
+        due = self.traces.apart(spans)
+        if due is None:
+            return {}
+        calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
+        rules = self.rules.want_back(describe(due, calibrated))
+        return {key: f"the rule {rule} wants it back" for key, rule in zip(due.keys, rules, strict=True) if rule}
 
     def _recall(self, key: TraceKey, late: pl.DataFrame, why: str) -> int:
         """Keep a dropped trace after all, with what came since; how many of its spans the log still held."""
@@ -277,14 +295,17 @@ class Pipeline:
         success = success_probabilities(calibrated, self.log.read_part, document) if self.rules.read_circuits else {}
         traces = describe(due, calibrated, success)
         relief = self.valve.factor
-        decisions = self.rules.decide(traces, self.traces.position, wall_ns, log_ns=log_ns, relief=relief)
-        keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
+        with self.stage("decide", traces=len(traces)) as counted:
+            decisions = self.rules.decide(traces, self.traces.position, wall_ns, log_ns=log_ns, relief=relief)
+            keep = np.fromiter((d.keep for d in decisions), dtype=bool, count=len(decisions))
+            counted["kept_traces"] = int(keep.sum())
         if not self.rules.read_calibration:
             kept_quantum = due.quantum.filter(pl.Series(keep[due.quantum["trace"].to_numpy()]))
             calibrated = calibrate(kept_quantum, self.calibrations.index())
         spans = self.traces.spans(due, keep)
-        changes = self._changes(spans, [c for c in calibrated if keep[c.trace]], decisions)
-        items = enrich(spans, due.keys, decisions, changes, schema=self.conventions.schema)
+        with self.stage("enrich", spans=len(spans)):
+            changes = self._changes(spans, [c for c in calibrated if keep[c.trace]], decisions)
+            items = enrich(spans, due.keys, decisions, changes, schema=self.conventions.schema)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
         if not self.exporters["traces"]:
@@ -348,17 +369,11 @@ class Pipeline:
         turn.ended |= self.traces.jobs.ended()
         checkpoint = Checkpoint(self.traces.replay_from(), self.traces.position, log_ns)
         try:
-            self.state.commit(
-                checkpoint,
-                kept=turn.kept,
-                dropped=b"".join(turn.dropped),
-                items=turn.items,
-                answered=turn.answered,
-                ended=turn.ended,
-                exporters=self.exporters,
-                now_ns=wall_ns,
-                stages=self.metrics.save() | self.rules.save(),
-            )
+            with self.stage("commit", rows=len(turn.items)):
+                self.state.commit(
+                    checkpoint, kept=turn.kept, dropped=b"".join(turn.dropped), items=turn.items, answered=turn.answered,
+                    ended=turn.ended, exporters=self.exporters, now_ns=wall_ns, stages=self.metrics.save() | self.rules.save(),
+                )  # fmt: skip
         except sqlite3.Error as error:
             self.receiver.admit(
                 Admission(open=False, reason=f"the state cannot be written: {error}", retry_after_s=5.0)
