@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from eigenspan.store.tree import summarise, tree_of
+from eigenspan.store.tree import tree_of
+from tests.store.plain import summary
 
 
 def traces(*spans: tuple[int, int, int]) -> TracesData:
@@ -64,7 +65,7 @@ def test_every_span_is_shown_once(spans):
     assert sorted(int(node.name) for node in nodes) == sorted(own for own, _, _ in spans)
     for before, node in pairwise(nodes):
         assert node.depth <= before.depth + 1
-    assert summarise(traces(*spans)).spans == len(spans)
+    assert summary(traces(*spans)).spans == len(spans)
 
 
 def test_errors_are_what_the_collector_counts():

@@ -91,7 +91,7 @@ def test_a_search_is_answered_as_tempo_does(client):
                 "durationMs": 2000, "spanSet": spanset, "spanSets": [spanset],
             }
         ],
-        "metrics": {"inspectedTraces": 2},
+        "metrics": {"inspectedTraces": 1},
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from eigenspan.collector.errors import EigenspanError
+from eigenspan.store.day import day_of, files, remove, unpack
 from eigenspan.store.traces import TraceStore
 
 if TYPE_CHECKING:
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
 _ROWS: Final = 20_000  # of a row group
 _BATCH: Final = 500
 _TABLES: Final = {
-    "traces": "SELECT body.tenant, lower(hex(body.trace)) AS trace_id, start_ns, end_ns, spans, errors, service, root, "
-    "backend, rule, otlp "
-    "FROM body JOIN trace ON trace.trace = body.trace AND trace.tenant = body.tenant ORDER BY start_ns, body.rowid",
-    "keys": "SELECT key, value, tenant, lower(hex(trace)) AS trace_id FROM promoted ORDER BY key, value",
+    "traces": "SELECT tenant, lower(hex(trace)) AS trace_id, start_ns, end_ns, spans, errors, service, root, backend, rule, otlp "
+    "FROM body LEFT JOIN late ON late.body = body.id JOIN trace ON trace.id = coalesce(late.id, body.id) ORDER BY body.id",
+    "keys": "SELECT key, value, tenant, lower(hex(trace)) AS trace_id FROM promoted JOIN trace USING (id) ORDER BY key, value",
     "logs": "SELECT tenant, lower(hex(trace)) AS trace_id, time_ns, otlp FROM log ORDER BY time_ns",
 }
 _TYPES: Final = {
@@ -76,8 +76,7 @@ def archive(file: Path, to: ObjectStore, *, keep: bool = False) -> dict[str, int
     finally:
         db.close()
     if not keep:
-        for part in file.parent.glob(f"{file.name}*"):
-            part.unlink()
+        remove(file)
     return counts
 
 
@@ -96,7 +95,7 @@ def restore(source: ObjectStore, day: date, directory: Path) -> int:
 
 def days(directory: Path, before: date) -> Sequence[Path]:
     """The files of days before one, oldest first."""
-    return [file for file in sorted(directory.glob("????-??-??.db")) if date.fromisoformat(file.stem) < before]
+    return [file for file in files(directory) if day_of(file) < before]
 
 
 def _path(day: str, name: str) -> str:
@@ -111,8 +110,10 @@ def _frame(db: sqlite3.Connection, sql: str) -> pl.DataFrame:
             raise
         found = db.execute("SELECT '' AS tenant, '' AS trace_id, 0 AS time_ns, x'' AS otlp WHERE 0")  # older than logs
     names = [column[0] for column in found.description]
+    packed = "start_ns" in names
     schema: Any = {name: _TYPES.get(name, pl.String) for name in names}
-    return pl.DataFrame(found.fetchall(), schema=schema, orient="row")
+    rows = [(*row[:-1], unpack(row[-1])) if packed else row for row in found]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:
