@@ -23,6 +23,7 @@ def workflow(number: int, *, service="vqe", seconds=2, failed=False, **attribute
     for i, name in enumerate(("workflow", "execute")):
         span = spans.add(trace_id=number.to_bytes(16, "big"), span_id=bytes([i + 1]) * 8, name=name, kind=1 + 2 * i)
         span.parent_span_id = b"\1" * 8 if i else b""
+        span.trace_state = "ot=th:0"
         span.start_time_unix_nano = START + number * NS
         span.end_time_unix_nano = span.start_time_unix_nano + seconds * NS
     put(span, {k.replace("__", "."): v for k, v in attributes.items()})

@@ -14,9 +14,10 @@ from importlib import resources
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from eigenspan.figures.backends import Backend, addresses, backends, name_of
+from eigenspan.figures.measured import DAY_S
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
-from eigenspan.semconv import events
 from eigenspan.store.traces import Filters
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import (
@@ -51,7 +52,6 @@ from eigenspan.web.exchange import (
 from eigenspan.web.figures import Figures
 from eigenspan.web.jaeger import JaegerApi
 from eigenspan.web.markup import Child
-from eigenspan.web.measured import DAY_S
 from eigenspan.web.tempo import TempoApi
 
 if TYPE_CHECKING:
@@ -251,42 +251,30 @@ class Page:
         return page_span.render(node, href)
 
     def _backends(self, request: Request, rest: list[str]) -> Response:
-        index, ran = self._calibrations.index(), self._store.backends()
+        index = self._calibrations.index()
+        if len(rest) == 1 and rest[0] and (href := page_backends.address(index, None, rest[0])):
+            return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
+        week = self._figures.measured(7 * DAY_S, {}).now
+        found = backends(index, self._store.backends(), self._calibrations.events(), week)
         match rest:
             case [] | [""]:
-                week = self._figures.measured(7 * DAY_S, {}).now
-                return Response(page_backends.render(index, ran, page_providers.providers(week)))
+                return Response(page_backends.render(found, page_providers.providers(week)))
             case [name]:
-                if href := page_backends.address(index, None, name):
-                    return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
-                if name in ran:
-                    return Response(page_providers.render_unknown(name, self._ran_on([name])))
+                if one := next((b for b in found if not b.timeline and b.name == name), None):
+                    return Response(page_providers.render_unknown(name, self._ran_on(one)))
             case [provider, *parts]:
-                name = "/".join(parts)
-                code = index.series_code(provider, name)
-                timeline = index.timeline(provider, name)
-                if timeline:
-                    found = page_backends.addresses(index)[code]
-                    traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
-                    happened = [
-                        event
-                        for event in self._calibrations.events()
-                        if event.name == events.QUANTUM_HARDWARE_EVENT
-                        and index.series_code(event.provider, event.backend) == code
-                    ]
-                    shown = page_backends.name_of(found)
-                    statuses = index.statuses(provider, name)
-                    here = self._ran_on([alias for alias, _ in traced])
-                    return Response(
-                        page_backends.render_one(found.provider, shown, timeline, traced, happened, statuses, here)
-                    )
+                code = index.series_code(provider, "/".join(parts))
+                series = addresses(index).get(code)
+                for one in found:
+                    if series and (one.provider, one.name) == (series.provider, name_of(series)):
+                        statuses = index.statuses(one.provider, one.name)
+                        return Response(page_backends.render_one(one, statuses, self._ran_on(one)))
         raise Problem(404, "No such backend", "No calibration of it is known here.")
 
-    def _ran_on(self, names: list[str]) -> Child:
-        newest = [row for name in names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
+    def _ran_on(self, backend: Backend) -> Child:
+        newest = [row for name, _ in backend.names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
         newest.sort(key=lambda row: -row.start_ns)
-        week = self._figures.measured(7 * DAY_S, {}).now
-        return page_providers.ran_on(week, names, newest[:_NEWEST_RAN])
+        return page_providers.ran_on(backend.ran, newest[:_NEWEST_RAN])
 
     def _api(self, request: Request, rest: list[str]) -> Response:
         match rest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eigenspan.collector import threshold
+from eigenspan.figures.runs import OTHER
 from eigenspan.semconv import attributes as q
 from eigenspan.store.traces import Row
 from eigenspan.store.tree import Node, Value
@@ -12,7 +13,6 @@ from eigenspan.web import words
 from eigenspan.web.layout import facts, page, time
 from eigenspan.web.markup import Child, Html, tag
 from eigenspan.web.page_compare import phases
-from eigenspan.web.runs import OTHER
 from eigenspan.web.waterfall import Spans, waterfall
 
 
