@@ -123,14 +123,14 @@ class TraceStore:
             self._day().write_logs(rows)
         return total - len(rows)
 
-    def logs(self, trace_id: str) -> list[logs.Log]:
-        """The log records of a trace, in the order of their times."""
+    def logs(self, trace_id: str, limit: int = -1) -> list[logs.Log]:
+        """The log records of a trace, in the order of their times; the first `limit` of them, where it is given."""
         try:
             trace = bytes.fromhex(trace_id)
         except ValueError:
             return []
-        rows = self._query("SELECT otlp FROM log WHERE trace = ?", (trace,))
-        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)
+        rows = self._query("SELECT otlp FROM log WHERE trace = ? ORDER BY time_ns LIMIT ?", (trace, limit))
+        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)[: None if limit < 0 else limit]
 
     def newest(self, filters: Filters | None = None, limit: int = 50) -> list[Row]:
         """The newest traces that pass the filters.

@@ -19,7 +19,7 @@ from eigenspan.figures.measured import DAY_S
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
 from eigenspan.store.traces import Filters
-from eigenspan.store.tree import Node, first_of
+from eigenspan.store.tree import first_of
 from eigenspan.web import (
     api_calibration,
     api_releases,
@@ -56,6 +56,7 @@ from eigenspan.web.tempo import TempoApi
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore
+    from eigenspan.store.logs import Log
     from eigenspan.store.traces import Row, Stored, TraceStore
 
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -85,7 +86,7 @@ class Page:
         self._tokens = tokens
         self._figures = Figures(store, calibrations)
         self._static = dict(_static())
-        self._last: tuple[Row, waterfall.Spans] | None = None
+        self._last: tuple[tuple[Row, list[Log]], waterfall.Spans] | None = None
         self._parsing = threading.Lock()
         self._routes: dict[str, Callable[[Request, list[str]], Response]] = {
             "": self._front,
@@ -197,7 +198,7 @@ class Page:
                 shown = request.whole("rows", waterfall.ROWS, 1, _MAX_ROWS)
                 chosen = spans.chosen(request.text("span"))
                 shown = min(max(shown, chosen + 1), len(spans.nodes))
-                details = self._details(spans.nodes[chosen])
+                details = self._details(spans, chosen)
                 return Response(page_trace.render(stored.row, spans, shown, chosen, details))
             case [trace_id, "rows"]:
                 stored, spans = self._spans(trace_id)
@@ -207,7 +208,7 @@ class Page:
                 _, spans = self._spans(trace_id)
                 if key not in spans.places:
                     raise Problem(404, "No such span", "The trace has no span with this id.")
-                return Response(self._details(spans.nodes[spans.places[key]]).encode())
+                return Response(self._details(spans, spans.places[key]).encode())
         raise _not_found()
 
     def _compare(self, request: Request, rest: list[str]) -> Response:
@@ -233,14 +234,16 @@ class Page:
         """A trace and its tree; the last one is remembered, for its rows and spans are asked for one after the other."""
         stored = self._stored(trace_id)
         with self._parsing:
-            if self._last is None or self._last[0] != stored.row:
-                self._last = (stored.row, waterfall.spans_of(stored.tree()))
+            seen = (stored.row, self._store.logs(trace_id, page_trace.MAX_LOGS))
+            if self._last is None or self._last[0] != seen:
+                self._last = (seen, waterfall.spans_of(stored.tree(), seen[1]))
             spans = self._last[1]
         if not spans.nodes:
             raise Problem(404, "An empty trace", "Nothing is stored under this id but the id.")
         return stored, spans
 
-    def _details(self, node: Node) -> Any:
+    def _details(self, spans: waterfall.Spans, place: int) -> Any:
+        node = spans.nodes[place]
         backend, provider = (
             first_of(node.attributes, key) for key in (q.QUANTUM_BACKEND_NAME, q.QUANTUM_PROVIDER_NAME)
         )
@@ -248,7 +251,7 @@ class Page:
         if isinstance(backend, str):
             known_provider = provider if isinstance(provider, str) else None
             href = page_backends.address(self._calibrations.index(), known_provider, backend)
-        return page_span.render(node, href)
+        return page_span.render(node, href, spans.logs.get(spans.keys[place], ()))
 
     def _backends(self, request: Request, rest: list[str]) -> Response:
         index = self._calibrations.index()
