@@ -121,6 +121,13 @@ def test_exports(data):
     assert run("traces", "export", "--data", data).exit_code == 2
 
 
+def test_long_work_says_how_far_it_is_where_it_is_asked_to(data):
+    told = run("traces", "export", "--all", "--data", data, "--progress")
+    assert told.stderr.splitlines()[-1] == "traces 3 of 3"
+    assert len(told.stdout.splitlines()) == 3
+    assert run("traces", "export", "--all", "--data", data).stderr == ""
+
+
 def test_replay_sends_a_trace_or_a_file(data, tmp_path):
     file = tmp_path / "out.json"
     file.write_text(run("traces", "export", SECOND, "--data", data).output)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ Delivery = tuple[str, bytes, str, bytes]
 """Tenant, trace id, rule, OTLP bytes."""
 
 _VERSION: Final = 2
+_RESTORED: Final = 0x65696772
 _OPEN: Final = """
 PRAGMA busy_timeout = 5000; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
 PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
@@ -101,6 +102,18 @@ def remove(file: Path) -> None:
     """Take a file away, with what SQLite keeps beside it."""
     for part in file.parent.glob(f"{file.stem}.db*"):
         part.unlink(missing_ok=True)
+
+
+def mark_restored(file: Path) -> None:
+    """Say of a file that it came back from the archive."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute(f"PRAGMA application_id = {_RESTORED}")
+
+
+def is_restored(file: Path) -> bool:
+    """Whether a file came back from the archive: then its age removes it no more."""
+    with closing(sqlite3.connect(file.absolute().as_uri() + "?mode=ro", uri=True)) as db:
+        return bool(db.execute("PRAGMA application_id").fetchone()[0] == _RESTORED)
 
 
 def _stem(file: Path) -> str:

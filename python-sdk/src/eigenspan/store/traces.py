@@ -31,6 +31,7 @@ from eigenspan.store.day import (
     day_of,
     file_to_write,
     files,
+    is_restored,
     open_to_read,
     remove,
     row_of,
@@ -157,8 +158,8 @@ class TraceStore:
         row = rows[0]
         for other in rows[1:]:
             row = merge(row, other)
-        bodies = self._read(lambda db: bodies_of(db, trace))
-        return Stored(row, tuple(unpack(body) for (body,) in bodies))
+        of_files = self._read(lambda db: [tuple(bodies_of(db, trace))])
+        return Stored(row, tuple(unpack(body) for bodies in reversed(of_files) for (body,) in bodies))
 
     def rows(self, trace_ids: Sequence[str]) -> list[Row]:
         """What the list shows of some traces, in no order; those that are not there are left out."""
@@ -290,9 +291,9 @@ class TraceStore:
         sizes = {file: size_of(file) for file in there[:-1]}
         newest = max(size_of(there[-1]), self._part_bytes)
         for file in there[:-1]:
-            age = (self._today() - day_of(file)).days
-            if age < self._max_age_days and sum(sizes.values()) + newest <= self._max_bytes:
-                break
+            old = (self._today() - day_of(file)).days >= self._max_age_days and not is_restored(file)
+            if not old and sum(sizes.values()) + newest <= self._max_bytes:
+                continue
             with self._reading:
                 if db := self._readers.pop(file, None):
                     db.close()
