@@ -68,6 +68,16 @@ def test_every_span_is_shown_once(spans):
     assert summary(traces(*spans)).spans == len(spans)
 
 
+@pytest.mark.parametrize(
+    ("success", "error"), [("false", True), ("False", True), (False, True), ("true", False), (True, False), ("", False)]
+)
+def test_a_failure_may_be_said_as_text(success, error):
+    data = traces((1, 0, 1))
+    value = data.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="quantum.execution.success").value
+    setattr(value, "bool_value" if isinstance(success, bool) else "string_value", success)
+    assert [node.error for node in tree_of(data)] == [error]
+
+
 def test_errors_are_what_the_collector_counts():
     data = traces((1, 0, 1), (2, 1, 2), (3, 1, 3))
     spans = data.resource_spans[0].scope_spans[0].spans

@@ -144,6 +144,23 @@ def test_tags_and_their_values(client):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "keys", "services"),
+    [((1, 1), ["quantum.backend.name", "shots"], ["vqe"]), ((3, 3), ["ok"], ["qaoa"]), ((50, 60), [], []),
+     ((2, 60), ["ok", "quantum.backend.name", "shots"], ["qaoa", "vqe"])],
+)  # fmt: skip
+def test_tags_and_values_are_those_of_the_time_range(client, seconds, keys, services):
+    start, end = (START // NS + second for second in seconds)
+    window = f"start={start}&end={end}"
+    assert client.get("/tempo/api/v2/search/tags", f"scope=span&{window}").json["scopes"] == (
+        [{"name": "span", "tags": keys}] if keys else []
+    )
+    for tag in ("resource.service.name", "rootServiceName"):
+        answer = client.get(f"/tempo/api/v2/search/tag/{tag}/values", window).json["tagValues"]
+        assert [v["value"] for v in answer] == services
+    assert client.get("/tempo/api/search/tag/service.name/values", window).json["tagValues"] == services
+
+
+@pytest.mark.parametrize(
     ("path", "query", "status", "words"),
     [
         ("traces/zz", "", 400, "hex"), (f"traces/{'0' * 33}", "", 400, "hex"), ("traces/9", "", 404, "not stored"),

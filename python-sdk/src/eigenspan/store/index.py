@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from eigenspan.store.terms import Range, Term, band_of, narrow_bounds, wide
@@ -97,15 +98,51 @@ def candidates(db: sqlite3.Connection, needs: Needs, start_ns: int, end_ns: int,
         if not tokens:
             return []
         groups.append(f"({' OR '.join(tokens)})")
-    within, bounds = "", ()
+    bounds: tuple[int, int] | tuple[()] = ()
     if start_ns > 0:
-        sql = "SELECT min(id), max(last) FROM trace WHERE start_ns BETWEEN ? AND ?"
-        bounds = db.execute(sql, (start_ns, end_ns)).fetchone()
-        if bounds[0] is None:
+        if (found := _bodies(db, start_ns, end_ns)) is None:
             return []
-        within = "AND rowid BETWEEN ? AND ?"
+        bounds = found
+    within = "AND rowid BETWEEN ? AND ?" if bounds else ""
     parameters = (" AND ".join(groups), *bounds, start_ns, end_ns, limit)
     return db.execute(_FOUND.format(within=within), parameters).fetchall()
+
+
+def _bodies(db: sqlite3.Connection, start_ns: int, end_ns: int) -> tuple[int, int] | None:
+    """The first and the last number of a body of the traces that began in a window; None where there are none."""
+    sql = "SELECT min(id), max(last) FROM trace WHERE start_ns BETWEEN ? AND ?"
+    found: tuple[int | None, int | None] = db.execute(sql, (start_ns, end_ns)).fetchone()
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def terms(
+    db: sqlite3.Connection,
+    start_ns: int,
+    end_ns: int,
+    scope: str | None = None,
+    key: str | None = None,
+    limit: int = -1,
+) -> list[Term]:
+    """The keys there are, or the values of one key, in the order of the values.
+
+    Where the window does not begin with all time: those of traces that were written when those of the window were.
+    """
+    wanted, of = (
+        ("type = '' AND scope != 'intrinsic'", ())
+        if key is None
+        else ("scope = ? AND key = ? AND type != ''", (scope, key))
+    )
+    rows = db.execute(f"SELECT id, scope, key, type, value FROM term WHERE {wanted} ORDER BY value", of)
+    bounds = _bodies(db, start_ns, end_ns) if start_ns > 0 else None
+    if start_ns > 0 and bounds is None:
+        return []
+    there = "SELECT 1 FROM posting WHERE posting MATCH ? AND rowid BETWEEN ? AND ? LIMIT 1"
+    found = (
+        Term(*term)
+        for number, *term in rows
+        if bounds is None or db.execute(there, (f"t{number:x}", *bounds)).fetchone()
+    )
+    return list(islice(found, None if limit < 0 else limit))
 
 
 def _tokens(db: sqlite3.Connection, need: Term | Range) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
@@ -41,6 +41,7 @@ from eigenspan.store.day import (
 from eigenspan.store.rows import Filters, Row, merge, where
 from eigenspan.store.tree import Node, tree_of
 
+_T = TypeVar("_T")
 __all__ = ["Filters", "Row", "Stored", "TraceStore"]
 _TRIM_S = 60
 _MIN_PART_BYTES = 1 << 20
@@ -48,7 +49,8 @@ _CHUNK = 500  # parameters of one IN (...)
 _DISTINCT = """
 WITH RECURSIVE found (value) AS (SELECT min({0}) FROM trace WHERE {0} IS NOT NULL UNION ALL
     SELECT (SELECT min({0}) FROM trace WHERE {0} > value) FROM found WHERE value IS NOT NULL)
-SELECT value FROM found WHERE value IS NOT NULL
+SELECT value FROM found WHERE value IS NOT NULL AND EXISTS
+    (SELECT 1 FROM trace WHERE {0} = value AND start_ns BETWEEN ? AND ?)
 """
 
 
@@ -186,14 +188,17 @@ class TraceStore:
         found = self._read(lambda db: index.candidates(db, needs, *window))
         return list(dict.fromkeys(trace.hex() for _, trace in sorted(found, reverse=True)))
 
-    def attributes(self) -> list[tuple[str, str]]:
-        """(scope, key) of every attribute there is."""
-        return sorted(set(self._query("SELECT scope, key FROM term WHERE type = '' AND scope != 'intrinsic'", ())))
+    def attributes(self, start_ns: int = 0, end_ns: int = MAX_NS) -> list[tuple[str, str]]:
+        """(scope, key) of every attribute there is, near a window of starts."""
+        found = self._read(lambda db: index.terms(db, start_ns, min(end_ns, MAX_NS)))
+        return sorted({term[:2] for term in found})
 
-    def values_of(self, scope: str, key: str, limit: int = 1000) -> list[tuple[str, str]]:
+    def values_of(
+        self, scope: str, key: str, limit: int = 1000, start_ns: int = 0, end_ns: int = MAX_NS
+    ) -> list[tuple[str, str]]:
         """(type, value) of an attribute, in the order of the values; those too many or too long to index are left out."""
-        sql = "SELECT type, value FROM term WHERE scope = ? AND key = ? AND type != '' ORDER BY value LIMIT ?"
-        return sorted(set(self._query(sql, (scope, key, limit))), key=_value)[:limit]
+        found = self._read(lambda db: index.terms(db, start_ns, min(end_ns, MAX_NS), scope, key, limit))
+        return sorted({term[2:] for term in found}, key=_value)[:limit]
 
     def operations(self, service: str | None = None) -> list[tuple[str, str, str]]:
         """(service, span name, kind) of the spans of a service, or of all."""
@@ -206,10 +211,11 @@ class TraceStore:
         rows = self._query("SELECT parent, child, calls FROM call WHERE hour BETWEEN ? AND ?", window)
         return index.dependencies(rows)
 
-    def values(self) -> dict[str, list[str]]:
-        """The services and backends there are, for filters."""
+    def values(self, start_ns: int = 0, end_ns: int = MAX_NS) -> dict[str, list[str]]:
+        """The services and backends there are, for filters; of traces that began in a window."""
+        window = (start_ns, min(end_ns, MAX_NS))
         columns = ("service", "backend")
-        return {name: sorted({value for (value,) in self._query(_DISTINCT.format(name), ())}) for name in columns}
+        return {name: sorted({value for (value,) in self._query(_DISTINCT.format(name), window)}) for name in columns}
 
     def backends(self) -> dict[str, int]:
         """How many stored traces ran on each backend, by the first backend that they name."""
@@ -247,9 +253,9 @@ class TraceStore:
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         return self._read(lambda db: db.execute(sql, parameters).fetchall())
 
-    def _read(self, ask: Callable[[sqlite3.Connection], list[tuple]]) -> list[tuple]:  # type: ignore[type-arg]
+    def _read(self, ask: Callable[[sqlite3.Connection], Iterable[_T]]) -> list[_T]:
         """What every file answers, the newest first."""
-        rows: list[tuple] = []  # type: ignore[type-arg]
+        rows: list[_T] = []
         with self._reading:
             there = files(self.directory)
             for gone in self._readers.keys() - set(there):

@@ -91,7 +91,7 @@ def is_error(span: Span, attributes: dict[str, Value]) -> bool:
 
 
 def tells_of_failure(attributes: dict[str, Value]) -> bool:
-    """Whether attributes make their span an error whatever its status."""
+    """Whether attributes make their span an error whatever its status; `success` may be told as text."""
     status, success = first_of(attributes, q.QUANTUM_JOB_STATUS), first_of(attributes, q.QUANTUM_EXECUTION_SUCCESS)
     return bool(
         any(attributes.get(key) for key in tables.ERROR_KEYS)
