@@ -76,30 +76,30 @@ class RecordBatch:
 
 @final
 class Scanner:
-    """A watch list, compiled once and used for many scans, from any thread."""
+    """A watch list and attribute keys to look out for, compiled once and used for many scans, from any thread."""
 
-    def __new__(cls, watch: Sequence[_Watched]) -> Scanner:
-        """Compile `watch`. ValueError if two columns of a batch would have the same name."""
+    def __new__(cls, watch: Sequence[_Watched], names: Sequence[str] = ()) -> Scanner:
+        """Compile `watch` and `names`. ValueError if two columns of a batch would have the same name."""
 
-    def scan(self, payloads: Sequence[bytes]) -> tuple[RecordBatch, list[tuple[int, str, int]]]:
+    def scan(self, payloads: Sequence[bytes]) -> tuple[RecordBatch, list[tuple[int, str, int]], list[int]]:
         """Read each payload as an ExportTraceServiceRequest.
 
         The batch has one row a span of the good payloads, in order, with the columns of
-        `eigenspan.collector.spans.schema_of(watch)`. The list has an entry (index of the payload, reason, offset in
-        the payload) for each payload that is not well-formed; these have no rows.
+        `eigenspan.collector.spans.schema_of(watch)`. The first list has an entry (index of the payload, reason, offset in
+        the payload) for each payload that is not well-formed; these have no rows. The second has the indices of good
+        payloads with an attribute key in `names`, at any level and in any case.
         """
 
     def receive(
         self,
         log: _LogEnd,
         limits: _Limits,
-        sensitive: Sequence[str],
         tokens: Sequence[str],
         remember: Sequence[tuple[bytes, int]],
     ) -> Receiver:
         """Start a receiver that scans with this watch list and appends to `log`. It does not listen yet.
 
-        A payload that has an attribute key in `sensitive`, at any level, is set aside for Python. `tokens`: bearer
+        A payload that has an attribute key in `names` is set aside for Python. `tokens`: bearer
         tokens, one of which each request must carry; none asks for none. `remember`: digest and log time of what the log
         holds already.
         """

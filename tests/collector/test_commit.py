@@ -96,9 +96,10 @@ def test_what_waits_is_committed_together_and_in_order(tmp_path):
         c.start()
         answers.wait(6)
         assert files.syncs == 1 + 2
-        first, second = c.drain()
-        assert first.spans["trace_lo"].to_list() == first.spans["position"].to_list() == [1, 2, 3, 4]
-        assert (second.through, second.payloads, second.bytes) == (6, 2, 2 * len(request()))
+        (batch,) = c.drain()
+        assert batch.spans["trace_lo"].to_list() == batch.spans["position"].to_list() == [1, 2, 3, 4, 5, 6]
+        assert batch.spans["payload"].to_list() == [0, 1, 2, 3, 4, 5]
+        assert (batch.through, batch.payloads, batch.bytes) == (6, 6, 6 * len(request()))
         assert not c.drain()
         assert len(bodies(log)) == 6
 

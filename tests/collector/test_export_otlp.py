@@ -114,6 +114,20 @@ def test_grpc_statuses(grpc_server, by_grpc, code, after_s):
         assert caught.value.after_s == after_s
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\xff\xff", b"\x1a\x02\x0a\xff", details(-3.0)[0][1]], ids=["no message", "a cut detail", "negative"]
+)
+def test_grpc_details_that_nobody_can_read_ask_for_no_wait(grpc_server, by_grpc, garbage):
+    def answer(context):
+        context.set_trailing_metadata((("grpc-status-details-bin", garbage),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "because")
+
+    grpc_server.answer = answer
+    with pytest.raises(Retry, match="UNAVAILABLE: because") as caught:
+        by_grpc.deliver("traces", [(ITEM, request())])
+    assert not caught.value.after_s
+
+
 def test_grpc_that_answers_too_late_or_not_at_all_is_tried_again(grpc_server):
     grpc_server.answer = lambda context: time.sleep(0.4) or b""
     destination = OtlpGrpc(f"127.0.0.1:{grpc_server.port}", signals=ALL, timeout_s=0.1)

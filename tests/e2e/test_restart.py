@@ -153,12 +153,19 @@ def test_secrets_never_reach_the_disk(tmp_path, receiver):
     span.attributes.add(key="gen_ai.input.messages").value.string_value = "TOP-SECRET-PROMPT"
     event = span.events.add(name="e")
     event.attributes.add(key="api_key").value.string_value = "TOP-SECRET-KEY"
+    another = ExportTraceServiceRequest.FromString(message.SerializeToString())
+    another.resource_spans[0].scope_spans[0].spans[0].trace_id = b"\x08" * 16
+    another.resource_spans[0].scope_spans[0].spans[0].attributes[0].key = "http.request.header.Authorization"
+    another.resource_spans[0].scope_spans[0].spans[0].events[0].attributes[0].key = "harmless"
+    another.resource_spans[0].scope_spans[0].spans[0].events[0].attributes[0].value.string_value = "h"
     with far_end() as far, running(tmp_path, **exporting_to(far, receiver)) as r:
         send(r.ports["grpc"], message.SerializeToString())
+        send(r.ports["grpc"], another.SerializeToString())
         r.wait_until_decided()
-        assert r.summary()["redacted"] == {"gen_ai.input.messages": 1, "api_key": 1}
-    (kept,) = [s for _, _, s in far.spans()]
-    assert kept.attributes[0].value.string_value == "[redacted]"
+        redacted = {"gen_ai.input.messages": 1, "api_key": 1, "http.request.header.Authorization": 1}
+        assert r.summary()["redacted"] == redacted
+    kept = [s for _, _, s in far.spans()]
+    assert [s.attributes[0].value.string_value for s in kept] == ["[redacted]"] * 2
     on_disk = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert b"TOP-SECRET" not in on_disk
 

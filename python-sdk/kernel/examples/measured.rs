@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use eigenspan_kernel::columns::{Level, Type, Watch, Watched};
+use eigenspan_kernel::columns::{Level, Names, Type, Watch, Watched};
 use eigenspan_kernel::scan::scan;
 use eigenspan_kernel::splice::{Edit, splice};
 
@@ -60,11 +60,12 @@ fn main() {
     let watched =
         |key: &str| Watched { column: key.into(), kind: Type::String, keys: vec![key.into()], level: Level::Span };
     let watch = Watch::new(["quantum.provider.name", "quantum.backend.name"].map(watched).into()).expect("distinct");
+    let names = Names::default();
     let payloads: Vec<Vec<u8>> = (0..REQUESTS).map(request).collect();
     let edits: Vec<(&Vec<u8>, Vec<Edit<&str, &[u8]>>)> = payloads
         .iter()
         .map(|payload| {
-            let batch = scan(&[payload], &watch).expect("a batch").batch;
+            let batch = scan(&[payload], &watch, &names).expect("a batch").batch;
             let places = ["offset", "length"].map(|name| batch[name].as_primitive::<UInt32Type>());
             let edit = |row| {
                 let [offset, length] = places.map(|column| column.value(row) as usize);
@@ -75,7 +76,7 @@ fn main() {
         .collect();
     match std::env::args().nth(1).as_deref() {
         Some("scan") => {
-            assert_eq!(scan(&payloads, &watch).expect("a batch").batch.num_rows(), REQUESTS * SPANS);
+            assert_eq!(scan(&payloads, &watch, &names).expect("a batch").batch.num_rows(), REQUESTS * SPANS);
         }
         Some("splice") => assert!(splice(&edits, &[]).expect("places").len() > REQUESTS * SPANS),
         Some("nothing") => {}

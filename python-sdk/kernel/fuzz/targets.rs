@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use eigenspan_kernel::columns::{Level, Type, Watch, Watched};
+use eigenspan_kernel::columns::{Level, Names, Type, Watch, Watched};
 use eigenspan_kernel::inflate::{Encoding, inflate};
 use eigenspan_kernel::splice::Edit;
 
@@ -24,7 +24,7 @@ const LIMIT: usize = 64 << 10;
 
 /// Any bytes either scan or are refused; whatever scans can be spliced whole and then scans to as many rows.
 pub fn scan(payload: &[u8]) {
-    let scanned = eigenspan_kernel::scan::scan(&[payload], &WATCH).expect("a batch");
+    let scanned = eigenspan_kernel::scan::scan(&[payload], &WATCH, &Names::default()).expect("a batch");
     let rows = scanned.batch.num_rows();
     assert!(scanned.errors.is_empty() || rows == 0);
     if scanned.errors.is_empty() {
@@ -37,7 +37,7 @@ pub fn scan(payload: &[u8]) {
             .collect();
         let spliced =
             eigenspan_kernel::splice::splice(&[(payload, edits)], &[]).expect("the places are those of the scan");
-        let again = eigenspan_kernel::scan::scan(&[spliced], &WATCH).expect("a batch");
+        let again = eigenspan_kernel::scan::scan(&[spliced], &WATCH, &Names::default()).expect("a batch");
         assert!(again.errors.is_empty());
         assert_eq!(again.batch.num_rows(), rows);
     }

@@ -71,9 +71,9 @@ fn part(py: Python<'_>, part: &Part) -> PyPart {
 impl PyReceiver {
     pub fn start(
         watch: Watch,
+        sensitive: Names,
         log: PyLog,
         limits: PyLimits,
-        sensitive: &[String],
         tokens: Vec<String>,
         remember: Vec<(Vec<u8>, u64)>,
     ) -> PyResult<Self> {
@@ -93,7 +93,7 @@ impl PyReceiver {
         let receiver = Receiver::start(Plan {
             door: Arc::new(Door::new(limits, tokens)),
             watch: Arc::new(watch),
-            sensitive: Names::new(sensitive),
+            sensitive: Arc::new(sensitive),
             clock,
             writer: Writer::new(Files, log.directory, log.segment_bytes, log.next_position),
             remembered,

@@ -72,30 +72,33 @@ impl Keys {
     }
 
     #[inline]
-    fn get(&self, key: &str) -> &[(usize, u32)] {
+    fn get(&self, key: &[u8]) -> &[(usize, u32)] {
         self.0
             .get(key.len())
-            .and_then(|same_length| same_length.iter().find(|(k, _)| k == key))
+            .and_then(|same_length| same_length.iter().find(|(k, _)| k.as_bytes() == key))
             .map_or(&[], |(_, targets)| targets)
     }
 }
 
-/// Attribute keys of which a scan only says whether they occur.
+/// Attribute keys of which a scan only says whether they occur, in whatever case; by length, as in `Keys`.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Keys);
+pub struct Names(Vec<Vec<String>>);
 
 impl Names {
     pub fn new<S: AsRef<str>>(names: &[S]) -> Self {
-        let mut keys = Keys::default();
-        for name in names {
-            keys.add(name.as_ref(), 0, 0);
+        let mut by_length: Vec<Vec<String>> = Vec::new();
+        for name in names.iter().map(AsRef::as_ref) {
+            if by_length.len() <= name.len() {
+                by_length.resize(name.len() + 1, Vec::new());
+            }
+            by_length[name.len()].push(name.to_owned());
         }
-        Self(keys)
+        Self(by_length)
     }
 
     #[inline]
-    pub fn has(&self, name: &str) -> bool {
-        !self.0.get(name).is_empty()
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.0.get(name.len()).is_some_and(|same| same.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name)))
     }
 }
 
@@ -154,7 +157,8 @@ impl Watch {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scalar<'a> {
     Null,
-    Str(&'a str),
+    /// UTF-8, as has been checked.
+    Text(&'a [u8]),
     Int(i64),
     Double(f64),
     Bool(bool),
@@ -162,23 +166,34 @@ pub enum Scalar<'a> {
 
 /// The best value seen so far for each watched column, of one span or one resource.
 #[derive(Debug)]
-pub struct Best<'a>(Vec<(u32, Scalar<'a>)>);
+pub struct Best<'a> {
+    /// How good the key is under which a column's value was found, and the value.
+    columns: Vec<(u32, Scalar<'a>)>,
+    /// The columns for which there is one.
+    given: Vec<usize>,
+}
 
 impl<'a> Best<'a> {
     pub fn new(watch: &Watch) -> Self {
-        Self(vec![(u32::MAX, Scalar::Null); watch.watched.len()])
+        Self { columns: vec![(u32::MAX, Scalar::Null); watch.watched.len()], given: Vec::new() }
     }
 
     pub fn clear(&mut self) {
-        self.0.fill((u32::MAX, Scalar::Null));
+        for column in self.given.drain(..) {
+            self.columns[column].0 = u32::MAX;
+        }
     }
 
     /// A better key replaces a worse one; the first value under a key stays.
     #[inline]
-    pub fn offer(&mut self, keys: &Keys, key: &str, value: Scalar<'a>) {
+    pub fn offer(&mut self, keys: &Keys, key: &[u8], value: Scalar<'a>) {
         for &(column, rank) in keys.get(key) {
-            if rank < self.0[column].0 {
-                self.0[column] = (rank, value);
+            let held = &mut self.columns[column];
+            if held.0 == u32::MAX {
+                self.given.push(column);
+            }
+            if rank < held.0 {
+                *held = (rank, value);
             }
         }
     }
@@ -226,7 +241,7 @@ impl<'a> Cells<'a> {
         match self {
             Self::String(cells) => {
                 let value = match value {
-                    Scalar::Str(text) => Some(Cow::Borrowed(text)),
+                    Scalar::Text(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
                     Scalar::Int(number) => Some(Cow::Owned(number.to_string())),
                     Scalar::Bool(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
                     Scalar::Double(_) | Scalar::Null => None,
@@ -251,8 +266,8 @@ impl<'a> Cells<'a> {
             Self::Boolean(cells) => {
                 let value = match value {
                     Scalar::Bool(truth) => Some(truth),
-                    Scalar::Str(text) if text.eq_ignore_ascii_case("true") => Some(true),
-                    Scalar::Str(text) if text.eq_ignore_ascii_case("false") => Some(false),
+                    Scalar::Text(text) if text.eq_ignore_ascii_case(b"true") => Some(true),
+                    Scalar::Text(text) if text.eq_ignore_ascii_case(b"false") => Some(false),
                     _ => None,
                 };
                 fill(cells, from, to, value);
@@ -284,7 +299,6 @@ pub struct Fixed<'a> {
 /// What a scan found. Strings stay in their payloads until `Rows::append` copies those of accepted spans.
 #[derive(Debug)]
 pub struct Columns<'a> {
-    watch: &'a Watch,
     pub(crate) fixed: Vec<Fixed<'a>>,
     pub(crate) watched: Vec<Cells<'a>>,
     resource_from: usize,
@@ -293,7 +307,7 @@ pub struct Columns<'a> {
 impl<'a> Columns<'a> {
     pub fn new(watch: &'a Watch) -> Self {
         let watched = watch.watched.iter().map(|w| Cells::new(w.kind)).collect();
-        Self { watch, fixed: Vec::new(), watched, resource_from: 0 }
+        Self { fixed: Vec::new(), watched, resource_from: 0 }
     }
 
     /// How many rows there are.
@@ -314,22 +328,20 @@ impl<'a> Columns<'a> {
     #[inline]
     pub fn push(&mut self, fixed: Fixed<'a>, best: &Best<'a>) {
         self.fixed.push(fixed);
-        self.fill(Level::Span, self.fixed.len() - 1, best);
+        self.fill(self.fixed.len() - 1, best);
     }
 
     /// Completes the rows appended since the last call with what their resource says.
     pub fn fill_resource(&mut self, best: &Best<'a>) {
-        self.fill(Level::Resource, self.resource_from, best);
+        self.fill(self.resource_from, best);
         self.resource_from = self.fixed.len();
     }
 
     #[inline]
-    fn fill(&mut self, level: Level, from: usize, best: &Best<'a>) {
+    fn fill(&mut self, from: usize, best: &Best<'a>) {
         let to = self.fixed.len();
-        for ((cells, watched), &(_, value)) in self.watched.iter_mut().zip(&self.watch.watched).zip(&best.0) {
-            if value != Scalar::Null && watched.level == level {
-                cells.fill(from, to, value);
-            }
+        for &column in &best.given {
+            self.watched[column].fill(from, to, best.columns[column].1);
         }
     }
 }

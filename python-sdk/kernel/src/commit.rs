@@ -96,7 +96,7 @@ enum Fate {
 pub struct Committer<D: Disk> {
     pub door: Arc<Door>,
     pub watch: Arc<Watch>,
-    pub sensitive: Names,
+    pub sensitive: Arc<Names>,
     pub clock: Clock,
     pub writer: Writer<D>,
     pub remembered: Remembered,
@@ -120,7 +120,7 @@ impl<D: Disk> Committer<D> {
         let log_ns = self.clock.log_ns();
         let digests = digests_of(group);
         let watch = Arc::clone(&self.watch);
-        let names = self.sensitive.clone();
+        let names = Arc::clone(&self.sensitive);
         let mut scan = Scan::new(&watch, &names);
         let mut scanned = Vec::with_capacity(group.len());
         let mut fates = Vec::with_capacity(group.len());

@@ -34,7 +34,7 @@ mod eigenspan_kernel {
     #[pymodule_export]
     use crate::boundary::PyReceiver;
     use crate::boundary::{PyLimits, PyLog};
-    use crate::columns::{Level, Type, Watch, Watched};
+    use crate::columns::{Level, Names, Type, Watch, Watched};
 
     #[derive(FromPyObject)]
     struct PyWatched {
@@ -66,37 +66,45 @@ mod eigenspan_kernel {
         }
     }
 
-    /// A watch list, compiled once.
+    /// A watch list and the names to look out for, compiled once.
     #[pyclass(frozen)]
-    struct Scanner(Watch);
+    struct Scanner {
+        watch: Watch,
+        names: Names,
+    }
 
     type Refusal = (u32, String, usize);
 
     #[pymethods]
     impl Scanner {
         #[new]
-        fn new(watch: Vec<PyWatched>) -> PyResult<Self> {
+        #[pyo3(signature = (watch, names=Vec::new()))]
+        fn new(watch: Vec<PyWatched>, names: Vec<String>) -> PyResult<Self> {
             let watched = watch.into_iter().map(Watched::try_from).collect::<PyResult<_>>()?;
-            Watch::new(watched).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
+            let watch = Watch::new(watched).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            Ok(Self { watch, names: Names::new(&names) })
         }
 
-        fn scan(&self, py: Python<'_>, payloads: Vec<PyBackedBytes>) -> PyResult<(PyRecordBatch, Vec<Refusal>)> {
+        fn scan(
+            &self,
+            py: Python<'_>,
+            payloads: Vec<PyBackedBytes>,
+        ) -> PyResult<(PyRecordBatch, Vec<Refusal>, Vec<u32>)> {
             let scanned = py
-                .detach(|| crate::scan::scan(&payloads, &self.0))
+                .detach(|| crate::scan::scan(&payloads, &self.watch, &self.names))
                 .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
             let refusals = scanned.errors.into_iter().map(|(payload, e)| (payload, e.reason.to_string(), e.offset));
-            Ok((PyRecordBatch::new(scanned.batch), refusals.collect()))
+            Ok((PyRecordBatch::new(scanned.batch), refusals.collect(), scanned.named))
         }
 
         fn receive(
             &self,
             log: PyLog,
             limits: PyLimits,
-            sensitive: Vec<String>,
             tokens: Vec<String>,
             remember: Vec<(Vec<u8>, u64)>,
         ) -> PyResult<PyReceiver> {
-            PyReceiver::start(self.0.clone(), log, limits, &sensitive, tokens, remember)
+            PyReceiver::start(self.watch.clone(), self.names.clone(), log, limits, tokens, remember)
         }
     }
 

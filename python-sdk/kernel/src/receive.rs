@@ -41,7 +41,7 @@ const BACKLOG: u32 = 1024;
 pub struct Plan {
     pub door: Arc<Door>,
     pub watch: Arc<Watch>,
-    pub sensitive: Names,
+    pub sensitive: Arc<Names>,
     pub clock: Clock,
     pub writer: Writer<Files>,
     pub remembered: Remembered,

@@ -7,18 +7,19 @@ use arrow_schema::ArrowError;
 
 use crate::columns::{Best, Columns, Fixed, Names, Scalar, Watch};
 use crate::rows::Rows;
-use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError};
+use crate::wire::{MAX_DEPTH, Reader, Reason, Value, WireError, is_text, short_field};
 
 type Checked<T = ()> = Result<T, WireError>;
 
 /// Under this key the watch list asks for a span's own field `type`.
-const SPAN_TYPE: &str = "$type";
+const SPAN_TYPE: &[u8] = b"$type";
 
-/// The rows of all good payloads, and why each of the others (by index) was refused.
+/// The rows of all good payloads, which of them (by index) have one of the names, and why each of the others was refused.
 #[derive(Debug)]
 pub struct Scanned {
     pub batch: RecordBatch,
     pub errors: Vec<(u32, WireError)>,
+    pub named: Vec<u32>,
 }
 
 /// Why a payload has no rows.
@@ -30,19 +31,20 @@ pub enum Refusal {
 }
 
 /// Scans each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row.
-pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch) -> Result<Scanned, ArrowError> {
-    let names = Names::default();
-    let mut scan = Scan::new(watch, &names);
-    let mut errors = Vec::new();
+pub fn scan<P: AsRef<[u8]>>(payloads: &[P], watch: &Watch, names: &Names) -> Result<Scanned, ArrowError> {
+    let mut scan = Scan::new(watch, names);
+    let (mut errors, mut named) = (Vec::new(), Vec::new());
     for bytes in payloads {
         let number = scan.payloads;
-        if let Err(Refusal::Malformed(error)) = scan.add(bytes.as_ref(), true) {
-            errors.push((number, error));
+        match scan.add(bytes.as_ref(), true) {
+            Err(Refusal::Malformed(error)) => errors.push((number, error)),
+            _ if scan.look.found => named.push(number),
+            _ => {}
         }
     }
     let mut rows = Rows::new(watch);
     rows.append(&scan.columns);
-    Ok(Scanned { batch: rows.finish()?, errors })
+    Ok(Scanned { batch: rows.finish()?, errors, named })
 }
 
 /// The names that a scan looks out for, and whether the payload has one.
@@ -182,8 +184,8 @@ impl<'a> Scan<'a> {
                 (13, Value::Len(body)) => link(body, &mut self.look)?,
                 (15, Value::Len(body)) => status(body, &mut row.status)?,
                 (17, Value::Len(body)) => {
-                    let kind = body.text("Span", 17, field.at)?;
-                    self.span.offer(&self.watch.span, SPAN_TYPE, Scalar::Str(kind));
+                    let kind = body.text_bytes("Span", 17, field.at)?;
+                    self.span.offer(&self.watch.span, SPAN_TYPE, Scalar::Text(kind));
                 }
                 (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
                 (1..=17, _) => return Err(field.wrong_type("Span")),
@@ -204,7 +206,7 @@ impl<'a> Scan<'a> {
 
 #[inline]
 fn text(body: Reader<'_>, message: &'static str, number: u32, at: usize) -> Checked {
-    body.text(message, number, at).map(|_| ())
+    body.text_bytes(message, number, at).map(|_| ())
 }
 
 fn id_of_length<const N: usize>(bytes: &[u8], name: &'static str, at: usize) -> Checked<[u8; N]> {
@@ -299,19 +301,36 @@ fn status(mut body: Reader<'_>, code: &mut i32) -> Checked {
 
 /// An attribute. `depth` is how many arrays and lists it is inside of.
 #[inline]
-fn key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a str, Scalar<'a>)> {
-    let mut key = "";
+fn key_value<'a>(body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a [u8], Scalar<'a>)> {
+    let (key, value) = match plain(body) {
+        Some(found) => found,
+        None => any_key_value(body, depth, look)?,
+    };
+    look.found |= look.names.has(key);
+    Ok((key, value))
+}
+
+/// An attribute of the shape that most have: a key and a text, in this order and each under 128 bytes.
+#[inline]
+fn plain(body: Reader<'_>) -> Option<(&[u8], Scalar<'_>)> {
+    let (key, rest) = short_field(body.rest(), 0x0a)?;
+    let (value, rest) = short_field(rest, 0x12)?;
+    let (text, after) = short_field(value, 0x0a)?;
+    (rest.is_empty() && after.is_empty() && is_text(key) && is_text(text)).then_some((key, Scalar::Text(text)))
+}
+
+fn any_key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Checked<(&'a [u8], Scalar<'a>)> {
+    let mut key = &[][..];
     let mut value = Scalar::Null;
     while let Some(field) = body.field()? {
         match (field.number, field.value) {
-            (1, Value::Len(body)) => key = body.text("KeyValue", 1, field.at)?,
+            (1, Value::Len(body)) => key = body.text_bytes("KeyValue", 1, field.at)?,
             (2, Value::Len(body)) => any_value(body, depth, &mut value, look)?,
             (3, Value::Varint(_)) => {}
             (1..=3, _) => return Err(field.wrong_type("KeyValue")),
             _ => {}
         }
     }
-    look.found |= look.names.has(key);
     Ok((key, value))
 }
 
@@ -319,7 +338,7 @@ fn key_value<'a>(mut body: Reader<'a>, depth: u32, look: &mut Look<'_>) -> Check
 fn any_value<'a>(mut body: Reader<'a>, depth: u32, value: &mut Scalar<'a>, look: &mut Look<'_>) -> Checked {
     while let Some(field) = body.field()? {
         *value = match (field.number, field.value) {
-            (1, Value::Len(body)) => Scalar::Str(body.text("AnyValue", 1, field.at)?),
+            (1, Value::Len(body)) => Scalar::Text(body.text_bytes("AnyValue", 1, field.at)?),
             (2, Value::Varint(truth)) => Scalar::Bool(truth != 0),
             (3, Value::Varint(number)) => Scalar::Int(number as i64),
             (4, Value::Fixed64(bits)) => Scalar::Double(f64::from_bits(bits)),

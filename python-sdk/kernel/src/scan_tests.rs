@@ -42,7 +42,7 @@ fn a_resource_after_its_spans_is_theirs_too() {
         &span(&[attribute(9, "shots", b"\x18\x02"), attribute(9, "quantum.shots", b"\x18\x01")]),
         &attribute(1, "service.name", b"\x0a\x03qpu"),
     );
-    let scanned = scan(&[payload], &watch()).expect("a batch");
+    let scanned = scan(&[payload], &watch(), &Names::default()).expect("a batch");
     assert_eq!(scanned.errors, []);
     assert_eq!(scanned.batch["trace_hi"].as_primitive::<UInt64Type>().value(0), 0x0707_0707_0707_0707);
     assert_eq!(scanned.batch["shots"].as_primitive::<Int64Type>().value(0), 1);
@@ -54,7 +54,7 @@ fn a_bad_payload_takes_its_rows_back() {
     let good = request(&span(&[]), &[]);
     let mut bad = good.clone();
     bad.extend([0x0b]);
-    let scanned = scan(&[&bad, &good, &bad], &watch()).expect("a batch");
+    let scanned = scan(&[&bad, &good, &bad], &watch(), &Names::default()).expect("a batch");
     assert_eq!(scanned.batch.num_rows(), 1);
     let group = WireError { reason: Reason::Group, offset: good.len() };
     assert_eq!(scanned.errors, [(0, group.clone()), (2, group)]);
@@ -62,7 +62,7 @@ fn a_bad_payload_takes_its_rows_back() {
 
 #[test]
 fn nothing_gives_an_empty_batch() {
-    let scanned = scan(&[b""], &watch()).expect("a batch");
+    let scanned = scan(&[b""], &watch(), &Names::default()).expect("a batch");
     assert_eq!((scanned.batch.num_rows(), scanned.errors.len()), (0, 0));
 }
 
@@ -71,7 +71,7 @@ fn a_name_is_found_at_any_level() {
     let attribute = attribute(3, "api_key", b"\x0a\x01x");
     let event = len(11, &attribute);
     let payload = request(&[span(&[]), event].concat(), &[]);
-    let names = Names::new(&["api_key"]);
+    let names = Names::new(&["API_key"]);
     let watch = watch();
     let mut scan = Scan::new(&watch, &names);
     assert_eq!(scan.add(&payload, false), Err(Refusal::Named));

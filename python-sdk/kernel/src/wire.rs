@@ -128,10 +128,14 @@ impl<'a> Reader<'a> {
     /// The unread bytes as text. `at` and the names are for the error.
     #[inline]
     pub fn text(&self, message: &'static str, number: u32, at: usize) -> Result<&'a str, WireError> {
-        match std::str::from_utf8(self.rest()) {
-            Ok(text) => Ok(text),
-            Err(_) => Err(WireError { reason: Reason::NotUtf8(message, number), offset: at }),
-        }
+        std::str::from_utf8(self.rest()).map_err(|_| WireError { reason: Reason::NotUtf8(message, number), offset: at })
+    }
+
+    /// The same of text of which nobody needs the characters.
+    #[inline]
+    pub fn text_bytes(&self, message: &'static str, number: u32, at: usize) -> Result<&'a [u8], WireError> {
+        let bytes = self.rest();
+        if is_text(bytes) { Ok(bytes) } else { self.text(message, number, at).map(str::as_bytes) }
     }
 
     #[inline]
@@ -206,6 +210,23 @@ impl<'a> Reader<'a> {
             other => return Err(WireError { reason: Reason::WireType(other as u8), offset: at }),
         };
         Ok(Some(Field { number, at, value }))
+    }
+}
+
+/// Whether bytes are UTF-8; of short ASCII this is known sooner than by decoding it.
+#[inline]
+#[must_use]
+pub fn is_text(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}
+
+/// A field with this tag and a length of one byte, and what follows it; `None` where `bytes` begin otherwise.
+#[inline]
+#[must_use]
+pub fn short_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [found, length @ 0..0x80, rest @ ..] if *found == tag => rest.split_at_checked(usize::from(*length)),
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+ROW = np.int32
+"""The type in which the number of a row is held."""
 
 
 class Rows:
@@ -16,7 +18,7 @@ class Rows:
     def __init__(self, columns: dict[str, Any], capacity: int = 1024) -> None:
         self._empty = {name: _blank(dtype) for name, dtype in columns.items()}
         self._columns = {name: np.full(capacity, self._empty[name], dtype=dtype) for name, dtype in columns.items()}
-        self._free = np.arange(capacity - 1, -1, -1, dtype=np.int64)
+        self._free = np.arange(capacity - 1, -1, -1, dtype=ROW)
         self._free_count = capacity
         self.capacity = capacity
 
@@ -31,7 +33,7 @@ class Rows:
         while self._free_count < count:
             self._grow()
         self._free_count -= count
-        return self._free[self._free_count : self._free_count + count].copy()
+        return self._free[self._free_count : self._free_count + count].astype(np.int64)
 
     def give_back(self, rows: Ints) -> None:
         """Return rows, blanked."""
@@ -41,10 +43,10 @@ class Rows:
         self._free_count += len(rows)
 
     def _grow(self) -> None:
-        more = max(1024, self.capacity // 2)
+        more = max(1024, self.capacity // 4)
         for name, column in self._columns.items():
             self._columns[name] = np.concatenate((column, np.full(more, self._empty[name], dtype=column.dtype)))
-        free = np.empty(self.capacity + more, dtype=np.int64)
+        free = np.empty(self.capacity + more, dtype=ROW)
         free[: self._free_count] = self._free[: self._free_count]
         free[self._free_count : self._free_count + more] = np.arange(self.capacity + more - 1, self.capacity - 1, -1)
         self._free, self._free_count, self.capacity = free, self._free_count + more, self.capacity + more
@@ -54,7 +56,7 @@ class Chains(Rows):
     """Rows that have owners, each linked to the one before it of the same owner."""
 
     def __init__(self, columns: dict[str, Any]) -> None:
-        super().__init__(columns | {"previous": np.int64})
+        super().__init__(columns | {"previous": ROW})
 
     def append(self, heads: Ints, owners: Ints) -> Ints:
         """A new row for each of `owners`, of which equal ones stand side by side; `heads`: owner → its last row, or −1."""

@@ -12,7 +12,7 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,7 +26,7 @@ from eigenspan.collector.spans import Payload, Signal, Watch
 if TYPE_CHECKING:
     from eigenspan.collector.clock import Clock
     from eigenspan.collector.log import Log
-    from eigenspan.collector.scan import Engine
+    from eigenspan.collector.scan import Engine, Scanned
 
 _MAX_UNDRAINED = 1000  # group commits that the pipeline has not taken
 Done = Callable[[EigenspanError | None], None]
@@ -80,23 +80,50 @@ def digest_of(payload: Payload) -> bytes:
     return h.digest()
 
 
+class _Place(NamedTuple):
+    """Where and when the log holds a payload of traces, and whose it is. `only`: as in `Logged`."""
+
+    position: int
+    log_ns: int
+    tenant: str
+    only: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What is left of payloads once they are on disk and scanned: their bytes are let go."""
+
+    spans: pl.DataFrame
+    places: list[_Place]  # of each payload that was scanned
+    others: tuple[tuple[int, Signal, str], ...]
+    through: int
+    log_ns: int
+    payloads: int
+    bytes: int
+
+
 def columns(logged: Sequence[Logged], engine: Engine, watch: Watch) -> Committed:
     """The committed columns of payloads that the log holds; what cannot be scanned is left out (it never got in)."""
     traces = [entry for entry in logged if entry.payload.signal == "traces"]
-    scanned = engine.scan([entry.payload.body for entry in traces], watch)
-    return _committed(logged, traces, scanned.columns)
+    spans = engine.scan([entry.payload.body for entry in traces], watch).columns
+    return _committed([_group(logged, [_place(entry) for entry in traces], spans)])
 
 
 def spans_of(traces: Sequence[Logged], engine: Engine, watch: Watch) -> pl.DataFrame:
     """The spans of payloads of traces that the log holds, as they were when they were committed."""
-    return _placed(traces, engine.scan([entry.payload.body for entry in traces], watch).columns)
+    spans = engine.scan([entry.payload.body for entry in traces], watch).columns
+    return _placed([_place(entry) for entry in traces], spans)
 
 
-def _committed(logged: Sequence[Logged], traces: Sequence[Logged], spans: pl.DataFrame) -> Committed:
-    others = tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces")
-    return Committed(
-        _placed(traces, spans),
-        others,
+def _place(entry: Logged) -> _Place:
+    return _Place(entry.position, entry.log_ns, entry.payload.tenant, entry.only)
+
+
+def _group(logged: Sequence[Logged], places: list[_Place], spans: pl.DataFrame) -> _Group:
+    return _Group(
+        spans,
+        places,
+        tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces"),
         through=logged[-1].position,
         log_ns=logged[-1].log_ns,
         payloads=len(logged),
@@ -104,12 +131,28 @@ def _committed(logged: Sequence[Logged], traces: Sequence[Logged], spans: pl.Dat
     )
 
 
-def _placed(traces: Sequence[Logged], spans: pl.DataFrame) -> pl.DataFrame:
+def _committed(groups: Sequence[_Group]) -> Committed:
+    """Groups that followed one another, as one."""
+    first = np.cumsum([0, *(len(group.places) for group in groups)])
+    payload = [group.spans["payload"].to_numpy() + n for group, n in zip(groups, first[:-1], strict=True)]
+    spans = pl.concat([group.spans for group in groups])
+    spans = spans.with_columns(pl.Series("payload", np.concatenate(payload), dtype=pl.UInt32))
+    return Committed(
+        _placed([place for group in groups for place in group.places], spans),
+        tuple(other for group in groups for other in group.others),
+        through=groups[-1].through,
+        log_ns=groups[-1].log_ns,
+        payloads=sum(group.payloads for group in groups),
+        bytes=sum(group.bytes for group in groups),
+    )
+
+
+def _placed(places: Sequence[_Place], spans: pl.DataFrame) -> pl.DataFrame:
     """`spans` with the position, log time and tenant of their payloads."""
     payload = spans["payload"].to_numpy()
-    position = np.array([entry.position for entry in traces], dtype=np.uint64)
-    log_ns = np.array([entry.log_ns for entry in traces], dtype=np.int64)
-    tenant = pl.Series("tenant", [entry.payload.tenant for entry in traces], dtype=pl.String)
+    position = np.array([place.position for place in places], dtype=np.uint64)
+    log_ns = np.array([place.log_ns for place in places], dtype=np.int64)
+    tenant = pl.Series("tenant", [place.tenant for place in places], dtype=pl.String)
     placed = spans.hstack(
         [
             pl.Series("position", position[payload], dtype=pl.UInt64),
@@ -117,7 +160,7 @@ def _placed(traces: Sequence[Logged], spans: pl.DataFrame) -> pl.DataFrame:
             tenant.gather(spans["payload"]),
         ]
     )
-    carried = {i: set(entry.only) for i, entry in enumerate(traces) if entry.only is not None}
+    carried = {i: set(place.only) for i, place in enumerate(places) if place.only is not None}
     if not carried:
         return placed
     where = placed.select("payload", "offset").iter_rows()
@@ -157,7 +200,7 @@ class Committer:
         self._waiting_bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
-        self._out: deque[Committed] = deque()
+        self._out: deque[_Group] = deque()
         self._seen: OrderedDict[bytes, int] = OrderedDict()
         self.admission = Admission()
         self.counts: Counter[tuple[str, str]] = Counter()  # (what, reason or signal)
@@ -195,10 +238,8 @@ class Committer:
 
     def drain(self) -> list[Committed]:
         """What was committed since the last call, in the order of positions."""
-        out = []
-        while self._out:
-            out.append(self._out.popleft())
-        return out
+        groups = [self._out.popleft() for _ in range(len(self._out))]
+        return [_committed(groups)] if groups else []
 
     @property
     def undrained(self) -> int:
@@ -245,8 +286,8 @@ class Committer:
                 return
             logged = [Logged(at, f.payload, log_ns, f.digest) for at, f in zip(positions, fresh, strict=True)]
             at = {entry.digest: entry.position for entry in logged}
-            scanned = [Logged(at.get(f.digest, 0), f.payload, log_ns, f.digest) for f in traces]
-            self._out.append(_committed(logged, scanned, spans))
+            places = [_Place(at.get(f.digest, 0), log_ns, f.payload.tenant) for f in traces]
+            self._out.append(_group(logged, places, spans))
             for f in fresh:
                 self._seen[f.digest] = log_ns
                 f.done(None)
@@ -278,22 +319,23 @@ class Committer:
         A payload is scanned as it came, and again where something was cut out of it, so that what is refused does not
         depend on what it holds.
         """
-        good, traces, spans = self._scan(fresh, refused)
-        clean = [cut for f in good if (cut := self._without_secrets(f, refused)) is not None]
-        if clean != good:
-            return self._scan(clean, refused)
-        return good, traces, spans
-
-    def _scan(
-        self, fresh: list[_Fresh], refused: dict[bytes, EigenspanError]
-    ) -> tuple[list[_Fresh], list[_Fresh], pl.DataFrame]:
         traces = [f for f in fresh if f.payload.signal == "traces"]
-        scanned = self._engine.scan([f.payload.body for f in traces], self._watch)
-        bad = set()
+        scanned = self._scan(traces, refused)
+        harmless = {f.digest for i, f in enumerate(traces) if i not in scanned.named}
+        good = [f for f in fresh if f.digest not in refused]
+        looked = [f if f.digest in harmless else self._without_secrets(f, refused) for f in good]
+        clean = [f for f in looked if f is not None]
+        if clean != good:
+            traces = [f for f in clean if f.payload.signal == "traces"]
+            scanned = self._scan(traces, refused)
+            clean = [f for f in clean if f.digest not in refused]
+        return clean, traces, scanned.columns
+
+    def _scan(self, traces: list[_Fresh], refused: dict[bytes, EigenspanError]) -> Scanned:
+        scanned = self._engine.scan([f.payload.body for f in traces], self._watch, self._redact_keys)
         for index, error in scanned.errors.items():
             self._refuse(traces[index], error, refused)
-            bad.add(traces[index].digest)
-        return [f for f in fresh if f.digest not in bad], traces, scanned.columns
+        return scanned
 
     def _without_secrets(self, fresh: _Fresh, refused: dict[bytes, EigenspanError]) -> _Fresh | None:
         """The same object where there is nothing to cut; None where it cannot be read."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES = 3 << 20
 _RETRY_S = (0.5, 30.0)
+_LONGEST_WAIT_S = 3600.0  # whatever the far end asks for
 _IDLE_S = 1.0
 _logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Worker:
                 self._note(f"will be tried again: {error}")
                 low, high = _RETRY_S
                 wait_s = min(high, low * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
-                self._stopping.wait(max(wait_s, error.after_s or 0.0))
+                self._stopping.wait(max(wait_s, min(error.after_s or 0.0, _LONGEST_WAIT_S)))
                 continue
             except Exception as error:
                 self._failures += 1

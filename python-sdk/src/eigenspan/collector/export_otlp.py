@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import logging
 import ssl
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
@@ -95,10 +97,11 @@ class OtlpGrpc(_Otlp):
 def _retry_info(error: grpc.RpcError) -> float | None:
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
-            for detail in Status.FromString(value).details:
-                info = RetryInfo()
-                if detail.Unpack(info):
-                    return float(info.retry_delay.ToMilliseconds()) / 1000
+            with contextlib.suppress(DecodeError):  # details that nobody can read ask for nothing
+                for detail in Status.FromString(value).details:
+                    info = RetryInfo()
+                    if detail.Unpack(info):
+                        return max(0.0, float(info.retry_delay.ToMilliseconds()) / 1000)
     return None
 
 

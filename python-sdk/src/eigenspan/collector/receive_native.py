@@ -74,9 +74,8 @@ class NativeReceiver:
     def start(self) -> None:
         """Begin to commit."""
         end = LogEnd(*self._log.hand_over(), self._clock.log_ns())
-        keys = list(self._redact_keys)
-        scanner = kernel.Scanner(self._watch)
-        self._kernel = scanner.receive(end, self._limits, keys, self._tokens, self._remembered)
+        scanner = kernel.Scanner(self._watch, self._redact_keys)
+        self._kernel = scanner.receive(end, self._limits, self._tokens, self._remembered)
         self._remembered = []
         self._admit()
         self._aside.start()

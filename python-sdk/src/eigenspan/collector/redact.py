@@ -2,7 +2,7 @@
 
 A key is sensitive at any level (resource, scope, span, event, link, metric point, log record, inside maps and arrays),
 and matches whole, in any case of its ASCII letters. Its value becomes the string `[redacted]`. Payloads that contain none
-of the keys are returned as they are; searching for them costs a few memory scans.
+of the keys are returned as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -32,11 +33,23 @@ class Redaction:
     cut: Counter[str] = field(default_factory=Counter)
 
 
+def mentions(data: bytes, keys: Iterable[str]) -> bool:
+    """Whether one of `keys` is somewhere in `data`, in whatever case: where none is, no attribute has such a key."""
+    lowered = data.lower()
+    return any(needle in lowered for needle in _needles(tuple(keys)))
+
+
+@lru_cache(maxsize=16)
+def _needles(keys: tuple[str, ...]) -> list[bytes]:
+    """The keys in lower case, without those that another is a part of."""
+    lowered = {key.lower() for key in keys}
+    return [key.encode() for key in lowered if not any(other != key and other in key for other in lowered)]
+
+
 def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     """Replace the values of `keys` in `payload`; ScanError where the bytes cannot be read."""
-    lowered = payload.body.lower()
-    present = {low for key in keys if (low := key.lower()).encode() in lowered}
-    if not present:
+    keys = tuple(keys)
+    if not mentions(payload.body, keys):
         return Redaction(payload)
     message = SIGNALS[payload.signal].request()
     try:
@@ -44,7 +57,7 @@ def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     except DecodeError as error:
         raise ScanError(f"the {payload.signal} request cannot be decoded: {error}") from error
     cut: Counter[str] = Counter()
-    _redact_in(message, present, cut)
+    _redact_in(message, {key.lower() for key in keys}, cut)
     if not cut:
         return Redaction(payload)
     return Redaction(replace(payload, body=message.SerializeToString()), cut)

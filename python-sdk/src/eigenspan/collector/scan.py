@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 import polars as pl
 
@@ -24,17 +24,24 @@ __all__ = ["Engine", "EngineName", "Scanned", "engine", "kernel"]
 EngineName = Literal["auto", "kernel", "python"]
 
 
+class Scan(Protocol):
+    """What scans: see `Engine`."""
+
+    def __call__(self, payloads: Sequence[bytes], watch: Watch, names: Sequence[str] = ()) -> Scanned: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One of the two implementations; they differ in speed only.
 
-    `scan(payloads, watch)` gives the rows of the good payloads and a ScanError for each of the others.
+    `scan(payloads, watch, names)` gives the rows of the good payloads, a ScanError for each of the others, and which
+    payloads may have an attribute key in `names`.
     `splice(parts, restamp)` gives one ExportTraceServiceRequest with just the spans that the edits name; ValueError if an edit
     does not name a span of its payload.
     """
 
     name: Literal["kernel", "python"]
-    scan: Callable[[Sequence[bytes], Watch], Scanned]
+    scan: Scan
     splice: Callable[[Sequence[tuple[bytes, Sequence[Edit]]], Sequence[tuple[str, str]]], bytes]
 
 
@@ -47,12 +54,12 @@ def engine(name: EngineName = "auto") -> Engine:
     return Engine("kernel", _scan_with_kernel, kernel.splice)
 
 
-def _scan_with_kernel(payloads: Sequence[bytes], watch: Watch) -> Scanned:
-    batch, refusals = _scanner(watch).scan(payloads)
+def _scan_with_kernel(payloads: Sequence[bytes], watch: Watch, names: Sequence[str] = ()) -> Scanned:
+    batch, refusals, named = _scanner(watch, tuple(names)).scan(payloads)
     errors = {payload: ScanError(reason, offset) for payload, reason, offset in refusals}
-    return Scanned(pl.DataFrame(batch), errors)
+    return Scanned(pl.DataFrame(batch), errors, named)
 
 
 @lru_cache(maxsize=16)
-def _scanner(watch: Watch) -> kernel.Scanner:
-    return kernel.Scanner(watch)
+def _scanner(watch: Watch, names: tuple[str, ...]) -> kernel.Scanner:
+    return kernel.Scanner(watch, names)

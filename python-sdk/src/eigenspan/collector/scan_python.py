@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from eigenspan.collector import wire
 from eigenspan.collector.errors import ScanError
+from eigenspan.collector.redact import mentions
 from eigenspan.collector.spans import SPAN_TYPE, ValueType, Watch, schema_of
 
 Scalar = str | int | float | bool | None
@@ -30,13 +31,17 @@ Row = tuple[int, int, int, int, int, int, int, int, int, int, int, str, str, int
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The rows of all good payloads, and why each of the others (by index) was refused."""
+    """The rows of all good payloads, and why each of the others (by index) was refused.
+
+    `named`: the good payloads that may have one of the names that the scan looked out for among their attribute keys.
+    """
 
     columns: pl.DataFrame
     errors: dict[int, ScanError]
+    named: list[int] = field(default_factory=list)
 
 
-def scan(payloads: Sequence[bytes], watch: Watch) -> Scanned:
+def scan(payloads: Sequence[bytes], watch: Watch, names: Sequence[str] = ()) -> Scanned:
     """Scan each payload as an ExportTraceServiceRequest. A bad payload contributes an error and no row."""
     plan = _plan(watch)
     rows: list[Row] = []
@@ -50,7 +55,8 @@ def scan(payloads: Sequence[bytes], watch: Watch) -> Scanned:
                 errors[payload] = error
                 continue
         rows.extend(found)
-    return Scanned(plan.frame(rows), errors)
+    named = [payload for payload, data in enumerate(payloads) if payload not in errors and mentions(data, names)]
+    return Scanned(plan.frame(rows), errors, named)
 
 
 Keys = dict[str, list[tuple[int, int]]]

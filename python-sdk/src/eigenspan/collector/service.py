@@ -36,6 +36,7 @@ from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
+from eigenspan.collector.memory import give_back
 from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
 from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver
@@ -218,6 +219,7 @@ class Collector:
             checkpoint,
             self.clock.wall_ns(),
         )
+        give_back()
         self.telemetry = Telemetry(self)
         self.push = self._push()
         self.ports: dict[str, int] = {}

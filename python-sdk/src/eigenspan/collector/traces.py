@@ -12,13 +12,14 @@ measured on log time (see `clock`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from eigenspan.collector.columns import Chains, Ints, Rows
+from eigenspan.collector.columns import ROW, Chains, Ints, Rows
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
 from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
 from eigenspan.collector.jobs import Jobs, Settled, said
@@ -31,9 +32,9 @@ _NEVER = np.iinfo(np.int64).max
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "failed": bool, "due_ns": np.int64, "seen_ns": np.int64, "opened_ns": np.int64,
-    "head": np.int64, "count": np.int64, "errors": np.int64, "oks": np.int64, "bytes": np.int64, "start_ns": np.uint64,
-    "end_ns": np.uint64, "first_position": np.uint64, "root_row": np.int64, "key": object, "root": object,
-    "trace_state": object, "quantum_head": np.int64,
+    "head": ROW, "count": np.int64, "errors": np.int64, "oks": np.int64, "bytes": np.int64, "start_ns": np.uint64,
+    "end_ns": np.uint64, "first_position": np.uint64, "root_row": ROW, "key": object, "root": object,
+    "trace_state": object, "quantum_head": ROW,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
@@ -360,7 +361,14 @@ def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
     given = np.flatnonzero(values.is_not_null().to_numpy())
     if len(given):
         given = given[np.array([held is None for held in target[slots[given]]], dtype=bool)]
-        target[slots[given]] = np.fromiter(values.gather(given).to_list(), dtype=object, count=len(given))
+        found = [_word(value) for value in values.gather(given).to_list()]
+        target[slots[given]] = np.fromiter(found, dtype=object, count=len(given))
+
+
+@lru_cache(maxsize=1 << 14)
+def _word(value: object) -> object:
+    """One object for all that are equal: traces say the same few things, and each string is held once."""
+    return value
 
 
 def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
