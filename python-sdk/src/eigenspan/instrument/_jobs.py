@@ -150,13 +150,13 @@ def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
         if described.phase == "job":
             metrics.record(m.QUANTUM_JOB_TIME_TO_RESULT, seconds, labels)
         elif described.phase == "queue":
-            metrics.record(m.QUANTUM_JOB_QUEUE_WAIT, seconds, labels)
+            metrics.derive(m.QUANTUM_JOB_QUEUE_WAIT, seconds, labels)
         else:
             ran = labels | {q.QUANTUM_EXECUTION_SUCCESS: not error}
-            metrics.record(m.QUANTUM_CIRCUIT_EXECUTIONS, 1, ran)
-            metrics.record(m.QUANTUM_CIRCUIT_EXECUTION_DURATION, seconds, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_EXECUTIONS, 1, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_EXECUTION_DURATION, seconds, ran)
             shots = labels.get(q.QUANTUM_JOB_SHOTS, 0) * labels.get(q.QUANTUM_CIRCUIT_COUNT, 1)
-            metrics.record(m.QUANTUM_CIRCUIT_SHOTS, shots, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_SHOTS, shots, ran)
     if used := job.attributes.get(q.QUANTUM_USAGE_QPU_DURATION):
         metrics.record(m.QUANTUM_USAGE_QPU_TIME, used, labels)
     if (cost := cost_of(job)) is not None:
@@ -168,7 +168,7 @@ def spend(metrics: Metrics, cost: Cost, labels: Mapping[str, Any]) -> None:
     ledger.spend(str(labels.get(q.QUANTUM_WORKFLOW_NAME, "")), cost)
     paid = {**labels, q.QUANTUM_COST_CURRENCY: cost.currency, q.QUANTUM_COST_SOURCE: cost.source}
     for part, amount in cost.parts.items():
-        metrics.record(m.QUANTUM_COST_SPEND, amount, {**paid, q.QUANTUM_COST_TYPE: part})
+        metrics.derive(m.QUANTUM_COST_SPEND, amount, {**paid, q.QUANTUM_COST_TYPE: part})
 
 
 def cost_of(job: Job) -> Cost | None:

@@ -22,7 +22,7 @@ from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from eigenspan.instrument._metrics import metrics_of
+from eigenspan.instrument._metrics import measuring_spans, metrics_of
 from eigenspan.instrument._privacy import mask, scrub
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
@@ -136,7 +136,9 @@ class Telemetry:
             otel.detach(token)
 
     def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
-        """One measurement of an operation, by the attributes that it began or ended with."""
+        """One measurement of an operation, by the attributes that it began or ended with, where spans are measured here."""
+        if not measuring_spans():
+            return
         labels = attributes if isinstance(attributes, dict) else dict(attributes)
         if error:
             labels[ERROR_TYPE] = error

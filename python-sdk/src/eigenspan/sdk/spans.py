@@ -33,7 +33,7 @@ class Run(Active):
         self.set(outcome_degraded=degraded, result_confidence=confidence)
         name = str(baggage.get_baggage(q.QUANTUM_WORKFLOW_NAME) or "")
         labels = {q.QUANTUM_OUTCOME_DEGRADED: degraded, **_request()}
-        telemetry().metrics.record(m.QUANTUM_OUTCOME_ANSWERS, 1, labels)
+        telemetry().metrics.derive(m.QUANTUM_OUTCOME_ANSWERS, 1, labels)
         if success:
             ledger.succeed(name)
 
@@ -211,7 +211,7 @@ def epoch(**given: Unpack[a.Epoch]) -> Spanned:
 def _count_fallback(active: Active, _: BaseException | None) -> None:
     kind = active.attributes.get(q.QUANTUM_FALLBACK_KIND)
     labels = _request() | ({q.QUANTUM_FALLBACK_KIND: kind} if kind else {})
-    telemetry().metrics.record(m.QUANTUM_FALLBACK_ANSWERS, 1, labels)
+    telemetry().metrics.derive(m.QUANTUM_FALLBACK_ANSWERS, 1, labels)
 
 
 def _request() -> dict[str, str]:

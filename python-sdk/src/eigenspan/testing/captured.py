@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from eigenspan.instrument import _metrics
 from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.sdk.request import RequestAttributes
 
@@ -119,6 +120,7 @@ def capture() -> Iterator[Captured]:
         patch.object(metrics._internal, "_METER_PROVIDER", made.meter_provider),  # noqa: SLF001
         patch("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider),
         patch("eigenspan.sdk.spanned.meters_in_use", lambda: made.meter_provider),
+        patch.object(_metrics, "_from_spans", True),
     ):
         try:
             yield made
