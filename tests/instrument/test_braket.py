@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from eigenspan.instrument import _prices
@@ -22,6 +23,8 @@ from braket.devices import LocalSimulator
 from braket.tracking import Tracker
 
 from eigenspan.instrument.braket import BraketInstrumentor
+from eigenspan.sdk.job_sources import BraketJobs
+from eigenspan.sdk.watch import spans_of
 from tests.instrument.braket_server import QPU, Service, serving
 
 BELL = Circuit().h(0).cnot(0, 1)
@@ -227,6 +230,16 @@ def test_with_jobs_left_to_a_watcher_there_is_no_execution(recorder: Recorder) -
     finally:
         BraketInstrumentor().uninstrument()
     assert recorder.tree() == ["submit Aria-1 PRODUCER", "poll Aria-1 CLIENT", "  result Aria-1 CLIENT"]
+
+
+def test_a_watcher_makes_the_same_spans_as_the_submitter(spans: Recorder, aws: tuple[Service, AwsSession]) -> None:
+    task = create(aws[1])
+    task.result()
+    watched = spans_of(BraketJobs(aws[1].braket_client).job(task.id, None), "link", Resource({}))
+    recorded = [spans.named(f"{phase} Aria-1")[0] for phase in ("job", "queue", "execute")]
+    assert [(s.context.trace_id, s.context.span_id, s.parent.span_id, s.kind) for s in watched] == [
+        (s.context.trace_id, s.context.span_id, s.parent.span_id, s.kind) for s in recorded
+    ]
 
 
 def test_costs_by_brakets_own_tracker(

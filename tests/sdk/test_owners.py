@@ -84,7 +84,32 @@ def test_no_line_of_the_sources_records_a_derived_metric_past_the_switch() -> No
     assert found == []
 
 
-MISSION = ["quantum_circuit_executions_total", "quantum_circuit_execution_seconds", "quantum_circuit_queue_seconds", "quantum_circuit_depth", "quantum_circuit_gates", "quantum_circuit_fidelity", "quantum_hardware_noise_level", "quantum_cost_total", "quantum_device_status", "quantum_device_queue_length", "quantum_device_calibration_age_hours", "quantum_device_error_rate", "hybrid_requests_total", "hybrid_request_latency_seconds", "quantum_errors_total", "llm_inference_latency_seconds", "quantum_job_latency_seconds", "coherence_margin_seconds", "job_backlog_seconds", "provider_rate_limit_remaining", "hallucination_rate", "response_consistency_score", "token_usage_per_request", "accelerator_temperature"]
+MISSION = [
+    "quantum_circuit_executions_total",
+    "quantum_circuit_execution_seconds",
+    "quantum_circuit_queue_seconds",
+    "quantum_circuit_depth",
+    "quantum_circuit_gates",
+    "quantum_circuit_fidelity",
+    "quantum_hardware_noise_level",
+    "quantum_cost_total",
+    "quantum_device_status",
+    "quantum_device_queue_length",
+    "quantum_device_calibration_age_hours",
+    "quantum_device_error_rate",
+    "hybrid_requests_total",
+    "hybrid_request_latency_seconds",
+    "quantum_errors_total",
+    "llm_inference_latency_seconds",
+    "quantum_job_latency_seconds",
+    "coherence_margin_seconds",
+    "job_backlog_seconds",
+    "provider_rate_limit_remaining",
+    "hallucination_rate",
+    "response_consistency_score",
+    "token_usage_per_request",
+    "accelerator_temperature",
+]
 
 
 @pytest.mark.parametrize("name", MISSION)

@@ -1,24 +1,27 @@
 """A job at a provider, as spans: the job, its queue and its execution, from the provider's own times.
 
-What is described here is recorded by whoever owns the job: the process that fetched its result (`emit`), or a watcher that follows
-jobs of processes that are gone (`eigenspan.sdk.watch`), never by both.
+What is described here is recorded by the process that fetched the job's result (`emit`) and by a watcher that follows jobs of
+processes that are gone (`eigenspan.sdk.watch`). Both give a job's spans the same ids, so that they are counted and kept once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
+from eigenspan.instrument._ids import next_span, span_id
 from eigenspan.instrument._metrics import Metrics
 from eigenspan.instrument._prices import Cost, ledger, prices
 from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, fail, instant
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
+from eigenspan.semconv.tables import JOB_STATUS, JOB_STATUS_BY_PROVIDER
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -125,13 +128,14 @@ def emit(telemetry: Telemetry, job: Job, submit: SpanContext | None) -> None:
         trace.set_span_in_context(NonRecordingSpan(submit)) if submit and submit.is_valid else None
     )
     for described in describe(job, above):
-        span = telemetry.tracer.start_span(
-            f"{described.phase} {job.backend}",
-            context=context,
-            kind=SpanKind[described.kind.kind.upper()],
-            attributes=described.attributes,
-            start_time=described.start_ns,
-        )
+        with next_span(span_id(job.provider, job.id, described.phase)):
+            span = telemetry.tracer.start_span(
+                f"{described.phase} {job.backend}",
+                context=context,
+                kind=SpanKind[described.kind.kind.upper()],
+                attributes=described.attributes,
+                start_time=described.start_ns,
+            )
         if described.error_type:
             fail(span, described.error_type, described.message)
         span.end(described.end_ns)
@@ -195,6 +199,21 @@ def _cost_facts(job: Job, workflow: str) -> dict[str, Any]:
     if workflow and (each := ledger.per_success(workflow, cost.currency)) is not None:
         facts[q.QUANTUM_COST_PER_SUCCESS] = each
     return facts
+
+
+def status_of(provider: str, word: str) -> Status:
+    """The status that a provider's word for it means; CREATED for a word that is not known."""
+    spelled = word.lower()
+    return Status(JOB_STATUS_BY_PROVIDER.get((provider, spelled)) or JOB_STATUS.get(spelled, Status.CREATED.value))
+
+
+def nanoseconds(text: Any) -> int | None:
+    """Unix nanoseconds of an ISO 8601 instant, to the microsecond; UTC where it names no zone; None for what is no text."""
+    if not isinstance(text, str):
+        return None
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
 def _seconds(start_ns: int, end_ns: int) -> float:

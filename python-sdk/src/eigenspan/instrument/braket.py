@@ -109,7 +109,7 @@ class _Hooks:
             if operation.recording:
                 operation.set(circuit_facts([otel.get_value(_SPECIFICATION)]))
             here = operation.span.get_span_context()
-            tags = {**carrier(here), **kwargs.pop("tags", {})}
+            tags = {**carrier(here, recorded=self.jobs), **kwargs.pop("tags", {})}
             arn = original(session, *args, **kwargs, tags=tags)
             operation.set({q.QUANTUM_JOB_ID: arn, q.QUANTUM_JOB_STATUS: "created", **region_of(arn)})
             _remember(arn, here)
