@@ -84,6 +84,18 @@ def virtual_engine() -> Any:
     return engine.get_processor("rainbow").get_sampler().run(placed, repetitions=5)
 
 
+def engine() -> Any:
+    import cirq
+
+    from tests.instrument.google_server import PROCESSOR, serving
+
+    a, b = cirq.GridQubit(3, 2), cirq.GridQubit(4, 2)
+    with serving() as (_, served):
+        return served.get_sampler(PROCESSOR).run(
+            cirq.Circuit(cirq.CZ(a, b), cirq.measure(a, b, key="m")), repetitions=5
+        )
+
+
 def bell_qiskit(*, measured: bool = True) -> Any:
     from qiskit import QuantumCircuit
 
@@ -155,7 +167,7 @@ def executor(backend: Any, circuit: Any) -> Any:
     return Executor(mode=backend).run(program).result()
 
 
-def served(call: Callable[[Any, Any], Any]) -> Callable[[], Any]:
+def at_ibm(call: Callable[[Any, Any], Any]) -> Callable[[], Any]:
     def run() -> Any:
         from tests.instrument.ibm_server import BACKEND, NAME, result_of, serving
 
@@ -222,6 +234,7 @@ CASES = [
     Case("Cirq", "Simulator.simulate", simulator(lambda s, c: s.simulate(c))),
     Case("Cirq", "optimize_for_target_gateset", transformer),
     Case("Cirq-Google", "ProcessorSampler.run, virtual engine", virtual_engine),
+    Case("Cirq-Google", "ProcessorSampler.run, Quantum Engine", engine),
     Case("Qiskit", "transpile", qiskit("qiskit.transpile", lambda f: f(bell_qiskit(), basis_gates=["rz", "sx", "cx"]))),
     Case("Qiskit", "StatevectorSampler.run", qiskit("qiskit.primitives.StatevectorSampler", lambda k: k().run([bell_qiskit()]).result())),
     Case("Qiskit", "StatevectorEstimator.run", qiskit("qiskit.primitives.StatevectorEstimator", estimator)),
@@ -232,8 +245,8 @@ CASES = [
     Case("Qiskit IBM Runtime", "SamplerV2.run, local mode", fake(runtime_sampler)),
     Case("Qiskit IBM Runtime", "Batch, local mode", fake(runtime_batch)),
     Case("Qiskit IBM Runtime", "Executor.run, local mode", fake(executor)),
-    Case("Qiskit IBM Runtime", "SamplerV2.run, to its result", served(runtime_sampler)),
-    Case("Qiskit IBM Runtime", "Session, to its result", served(runtime_session)),
+    Case("Qiskit IBM Runtime", "SamplerV2.run, to its result", at_ibm(runtime_sampler)),
+    Case("Qiskit IBM Runtime", "Session, to its result", at_ibm(runtime_session)),
     Case("Amazon Braket", "LocalSimulator.run", local_braket(lambda d, c: d.run(c, shots=5).result())),
     Case("Amazon Braket", "LocalSimulator.run_batch", local_braket(lambda d, c: d.run_batch([c, c], shots=5, max_parallel=1).results())),
     Case("Amazon Braket", "AwsQuantumTask, to its result", aws(batch=False)),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +23,7 @@ from eigenspan.instrument._propagate import carrier, listed, submitter
 from eigenspan.schema.validate import validate
 from eigenspan.sdk import watch as watching
 from eigenspan.sdk import workflow
-from eigenspan.sdk.job_sources import BraketJobs, GoogleJobs
+from eigenspan.sdk.job_sources import BraketJobs
 from eigenspan.sdk.watch import Watch, spans_of
 from tests.instrument.recording import Recorder
 
@@ -327,24 +325,6 @@ def test_tasks_at_braket_through_the_real_client(tmp_path: Path) -> None:
     assert validate(encode_spans([job, queue, execute])) == [] or {
         f.id for f in validate(encode_spans([job, queue, execute]))
     } == {"eigenspan.contract.field_not_present"}
-
-
-def test_jobs_at_google() -> None:
-    quantum = pytest.importorskip("cirq_google.cloud").quantum
-    at = [datetime(2026, 8, 1, 10, minute, tzinfo=UTC) for minute in range(3)]
-    found = quantum.QuantumJob(
-        name="projects/p/programs/g/jobs/j", create_time=at[0], labels=carrier(SUBMIT),
-        execution_status=quantum.ExecutionStatus(
-            state="SUCCESS", processor_name="projects/p/processors/willow_pink", timing={"started_time": at[1], "completed_time": at[2]}
-        ),
-    )  # fmt: skip
-    engine = SimpleNamespace(
-        get_program=lambda g: SimpleNamespace(get_job=lambda j: SimpleNamespace(_refresh_job=lambda: found))
-    )
-    job = GoogleJobs(engine).job("g/j", None)
-    assert (job.status, job.backend) == (Status.COMPLETED, "willow_pink")
-    assert (job.ended_ns - job.started_ns, job.started_ns - job.created_ns) == (60 * SECOND, 60 * SECOND)
-    assert len(spans_of(job, "link", RESOURCE)) == 3
 
 
 @pytest.fixture

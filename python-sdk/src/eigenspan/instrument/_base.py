@@ -18,10 +18,12 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """An instrumentor that patches when told to and puts everything back when told to.
 
     `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used. `request_hook(span, attributes)`
-    and `response_hook(span, error)` are called as `Telemetry` says.
+    and `response_hook(span, error)` are called as `Telemetry` says. `jobs=False` leaves jobs that have ended at a
+    provider to a watcher.
     """
 
     scope = "eigenspan.instrument"
+    jobs = True
     _patcher: Patcher | None = None
 
     def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
@@ -30,6 +32,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         self._patcher = Patcher()
+        self.jobs = bool(kwargs.get("jobs", True))
         telemetry = Telemetry(
             self.scope,
             kwargs.get("tracer_provider"),

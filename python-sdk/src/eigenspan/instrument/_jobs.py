@@ -6,7 +6,8 @@ processes that are gone (`eigenspan.sdk.watch`). Both give a job's spans the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 from eigenspan.instrument._ids import next_span, span_id
 from eigenspan.instrument._metrics import Metrics
 from eigenspan.instrument._prices import Cost, ledger, prices
-from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, fail, instant
+from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, fail, instant, silent, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
@@ -26,6 +27,7 @@ from eigenspan.semconv.tables import JOB_STATUS, JOB_STATUS_BY_PROVIDER
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+_LOG = logging.getLogger(__name__)
 Status = q.QuantumJobStatus
 FAILED = {Status.FAILED: "failed", Status.TIMED_OUT: "timeout", Status.CANCELLED: "cancelled"}
 ENDED = frozenset({Status.COMPLETED, *FAILED})
@@ -144,6 +146,19 @@ def emit(telemetry: Telemetry, job: Job, submit: SpanContext | None) -> None:
     measure(telemetry.metrics, job, above)
 
 
+def finish(telemetry: Telemetry, described: Callable[[], Job], submit: SpanContext | None) -> bool:
+    """Record a job that was submitted here, if it has ended. What its provider's client raises goes no further than the log."""
+    try:
+        with under(silent()):
+            job = described()
+    except Exception as error:  # noqa: BLE001 - whatever a provider's client raises, a trace is not worth a program
+        _LOG.warning("the times of a job are not known: %s", type(error).__name__)
+        return False
+    if job.ended:
+        emit(telemetry, job, submit)
+    return job.ended
+
+
 def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
     """Count a job that has ended: its execution, its wait, its time to result, what it cost."""
     labels: dict[str, Any] = {**job.labels, **above, **job.attributes}
@@ -199,6 +214,15 @@ def _cost_facts(job: Job, workflow: str) -> dict[str, Any]:
     if workflow and (each := ledger.per_success(workflow, cost.currency)) is not None:
         facts[q.QUANTUM_COST_PER_SUCCESS] = each
     return facts
+
+
+def counted(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a submission says of its circuits and shots, for the spans of its job."""
+    return {
+        key: value
+        for key, value in attributes.items()
+        if key.startswith("quantum.circuit.") or key == q.QUANTUM_JOB_SHOTS
+    }
 
 
 def status_of(provider: str, word: str) -> Status:

@@ -85,6 +85,7 @@ def request(tags: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
     return {key: str(found[key]) for key in REQUEST if key in found}
 
 
-def labels(context: SpanContext) -> dict[str, str]:
+def labels(context: SpanContext, *, recorded: bool = False) -> dict[str, str]:
     """The trace context alone, for providers whose labels have no dots in their names."""
-    return {name: value for name, value in carrier(context).items() if name in (TRACEPARENT, RANDOMNESS)}
+    found = carrier(context, recorded=recorded)
+    return {name: value for name, value in found.items() if name in (TRACEPARENT, RANDOMNESS, RECORDED[0])}

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from eigenspan.instrument._jobs import counted
 from eigenspan.instrument._qiskit_facts import circuit_facts, circuits_of
 from eigenspan.instrument._telemetry import Operation, Telemetry, under
 from eigenspan.semconv import attributes as q
@@ -69,14 +70,9 @@ def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> Non
     if isinstance(identifier, str):
         kept[q.QUANTUM_JOB_ID] = identifier
         operation.set({q.QUANTUM_JOB_ID: identifier})
-    facts = {
-        key: value
-        for key, value in operation.attributes.items()
-        if key.startswith(("quantum.circuit.", "quantum.job.shots"))
-    }
     try:
         job._eigenspan = (kept, operation.span.get_span_context(), False)
-        job._eigenspan_facts = facts
+        job._eigenspan_facts = counted(operation.attributes)
     except AttributeError:
         return
 

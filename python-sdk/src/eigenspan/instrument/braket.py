@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import braket.aws.aws_quantum_task as task_module
@@ -24,7 +25,7 @@ from opentelemetry import trace
 from eigenspan.instrument._base import Instrumentor
 from eigenspan.instrument._braket_facts import STATUS, circuit_facts, device_facts, outcome, region_of, task_facts
 from eigenspan.instrument._braket_jobs import job_of
-from eigenspan.instrument._jobs import FAILED, emit
+from eigenspan.instrument._jobs import FAILED, finish
 from eigenspan.instrument._propagate import carrier, submitter
 from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, enabled, silent, under
 from eigenspan.semconv import attributes as q
@@ -46,22 +47,17 @@ _SPECIFICATION = otel.create_key("eigenspan-braket-specification")
 
 
 class BraketInstrumentor(Instrumentor):
-    """Spans for what runs through Amazon Braket. `instrument(jobs=False)` leaves finished jobs to a watcher."""
+    """Spans for what runs through Amazon Braket."""
 
     scope = "eigenspan.instrument.braket"
-    _jobs = True
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions that the hooks are known to fit."""
         return ("amazon-braket-sdk >= 1.88",)
 
-    def _instrument(self, **kwargs: Any) -> None:
-        self._jobs = bool(kwargs.get("jobs", True))
-        super()._instrument(**kwargs)
-
     def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
         """Wrap local simulators, sessions, tasks and batches, and carry the context into the threads of batches."""
-        hooks = _Hooks(telemetry, jobs=self._jobs)
+        hooks = _Hooks(telemetry, jobs=self.jobs)
         patcher.family(LocalSimulator, {"run": hooks.run, "run_batch": hooks.run_batch})
         patcher.family(AwsSession, {"create_quantum_task": hooks.submit, "get_quantum_task": hooks.look})
         patcher.function(task_module, "_create_internal", _remember_specification)
@@ -183,9 +179,10 @@ class _Hooks:
         """What AWS says of the times of a task submitted here becomes spans, once."""
         if not self.jobs or task.id not in _tasks:
             return
-        job = job_of(task.metadata(use_cached_value=True), task._result, _tasks[task.id].begun_ns)
-        if job.ended:
-            emit(self.telemetry, job, _tasks.pop(task.id).submit)
+        found = _tasks[task.id]
+        described = partial(job_of, task.metadata(use_cached_value=True), task._result, found.begun_ns)
+        if finish(self.telemetry, described, found.submit):
+            _tasks.pop(task.id, None)
 
 
 @dataclass(slots=True)

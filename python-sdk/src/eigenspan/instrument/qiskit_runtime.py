@@ -11,7 +11,6 @@ watch`. The result is fetched by the user alone, since a private job gives it on
 from __future__ import annotations
 
 import copy
-import logging
 import weakref
 from collections.abc import Collection
 from functools import partial
@@ -25,7 +24,7 @@ from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
 from eigenspan.instrument._base import Instrumentor, when_imported
 from eigenspan.instrument._ibm_jobs import job_of
-from eigenspan.instrument._jobs import emit
+from eigenspan.instrument._jobs import finish
 from eigenspan.instrument._propagate import listed
 from eigenspan.instrument._qiskit_facts import backend_facts
 from eigenspan.instrument._qiskit_jobs import launch
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from eigenspan.instrument._patch import Function, Patcher, Wrapper
 
-_LOG = logging.getLogger(__name__)
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 _GROUP = otel.create_key("eigenspan-ibm-session")
@@ -53,19 +51,17 @@ _PROGRAMS = {
 
 
 class QiskitRuntimeInstrumentor(Instrumentor):
-    """Spans for what runs through Qiskit IBM Runtime. `instrument(jobs=False)` leaves finished jobs to a watcher."""
+    """Spans for what runs through Qiskit IBM Runtime."""
 
     scope = "eigenspan.instrument.qiskit_runtime"
     library_version = qiskit_ibm_runtime.__version__
     _started_qiskit = False
-    _jobs = True
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions that the hooks are known to fit."""
         return ("qiskit-ibm-runtime >= 0.30",)
 
     def _instrument(self, **kwargs: Any) -> None:
-        self._jobs = bool(kwargs.get("jobs", True))
         qiskit = QiskitInstrumentor()
         if not qiskit.is_instrumented_by_opentelemetry:
             qiskit.instrument(**kwargs)
@@ -80,9 +76,9 @@ class QiskitRuntimeInstrumentor(Instrumentor):
 
     def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
         """Wrap jobs on the service, sessions and batches, programs, and the status of backends."""
-        jobs = _Jobs(telemetry, recorded=self._jobs)
+        jobs = _Jobs(telemetry, recorded=self.jobs)
         patcher.family(RuntimeJobV2, {"result": jobs.result, "wait_for_final_state": jobs.poll})
-        patcher.method(qiskit_ibm_runtime.QiskitRuntimeService, "_run", partial(tag, recorded=self._jobs))
+        patcher.method(qiskit_ibm_runtime.QiskitRuntimeService, "_run", partial(tag, recorded=self.jobs))
         patcher.method(qiskit_ibm_runtime.IBMBackend, "status", partial(_status, telemetry))
         sessions = _Sessions(telemetry)
         patcher.family(
@@ -136,13 +132,7 @@ class _Jobs:
         if not self.recorded or facts is None or job._status not in job.JOB_FINAL_STATES:
             return
         del job._eigenspan_facts
-        try:
-            with under(silent()):
-                described = job_of(job, facts)
-            if described.ended:
-                emit(self.telemetry, described, job._eigenspan[1])
-        except Exception as error:  # noqa: BLE001 - a trace is not worth a program
-            _LOG.warning("the times of job %s are not known: %s", job.job_id(), type(error).__name__)
+        finish(self.telemetry, partial(job_of, job, facts), job._eigenspan[1])
 
 
 class _Group:

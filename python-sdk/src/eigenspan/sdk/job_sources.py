@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from eigenspan.instrument._jobs import Job, nanoseconds, status_of
+from eigenspan.instrument._jobs import Job
 from eigenspan.instrument._propagate import TRACEPARENT, mapped
-from eigenspan.semconv import attributes as q
 
 RECENT = timedelta(days=7)
 LIMIT = 200
@@ -67,23 +66,13 @@ class GoogleJobs:
 
     def job(self, job_id: str, begun_ns: int | None) -> Job:
         """The job with the times of its execution status."""
+        from eigenspan.instrument._google_jobs import job_of
+
         program, _, name = job_id.partition("/")
-        found = self._engine.get_program(program).get_job(name)._refresh_job()  # noqa: SLF001 - the only way to its times
-        state, timing = found.execution_status, found.execution_status.timing
-        processor = state.processor_name.rpartition("/")[2] or next(iter(found.scheduling_config.processor_names), "")
-        return Job(
-            "google", processor.rpartition("/")[2], job_id, status_of("google", state.state.name), _stamp(found.create_time) or 0,
-            _stamp(timing.started_time), _stamp(timing.completed_time), error=str(state.failure.error_message),
-            tags=dict(found.labels), attributes={q.QUANTUM_BACKEND_SIMULATOR: False},
-        )  # fmt: skip
+        return job_of(self._engine.get_program(program).get_job(name)._refresh_job())  # noqa: SLF001 - the only way to its times
 
     def recent(self) -> Iterable[str]:
         """The ids of a week's jobs that carry a traceparent."""
         since = datetime.now(UTC) - RECENT
         jobs = self._engine.list_jobs(created_after=since.date(), has_labels={TRACEPARENT: "*"})
         return [f"{job.program_id}/{job.id()}" for job in jobs]
-
-
-def _stamp(moment: Any) -> int | None:
-    """Nanoseconds of a protobuf time as the client gives it; None where it was not set."""
-    return nanoseconds(moment.isoformat()) if moment is not None and moment.year > 1970 else None
