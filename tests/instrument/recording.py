@@ -21,7 +21,7 @@ from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv.spans import SPAN_TYPE, SPANS
 from eigenspan.semconv.tables import TYPES
 
-VOLATILE = ("duration", "_time", "job.id", "otel.span.type")
+VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "circuit.hash", "logical.hash")
 
 
 class Recorder:

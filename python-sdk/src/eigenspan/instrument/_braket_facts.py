@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from braket.circuits import Circuit
 from braket.circuits.measure import Measure
 
+from eigenspan.instrument._privacy import structure
+from eigenspan.instrument._telemetry import hashed
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
                 gates += 1
                 two += len(instruction.target) + len(instruction.control) > 1
         measured += explicit or qubits
+    if len(circuits) == 1:
+        (circuit,) = circuits
+        facts |= hashed(len(circuit.moments), lambda: structure([*circuit.instructions, *circuit.result_types]))
     return facts | {
         q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
         q.QUANTUM_CIRCUIT_GATE_COUNT: gates,

@@ -97,6 +97,12 @@ def digest(content: str | bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()[:32]
 
 
+def structure(parts: Iterable[object]) -> str | None:
+    """A digest of the parts of a circuit, each by its `repr`; None where one is known by its place in memory alone."""
+    text = repr(list(parts))
+    return None if " at 0x" in text else digest(text)
+
+
 def _known(kinds: Iterable[str]) -> frozenset[str]:
     found = frozenset(kinds)
     if unknown := found - CONTENT:

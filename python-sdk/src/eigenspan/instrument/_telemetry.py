@@ -325,6 +325,7 @@ def _second(seconds: int) -> str:
 
 
 LOGICAL = {
+    q.QUANTUM_CIRCUIT_HASH: q.QUANTUM_CIRCUIT_LOGICAL_HASH,
     q.QUANTUM_CIRCUIT_DEPTH: q.QUANTUM_CIRCUIT_LOGICAL_DEPTH,
     q.QUANTUM_CIRCUIT_QUBIT_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_QUBIT_COUNT,
     q.QUANTUM_CIRCUIT_GATE_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_GATE_COUNT,
@@ -333,8 +334,18 @@ LOGICAL = {
 
 
 def logical(facts: Attributes) -> dict[str, Any]:
-    """The counts of a circuit as it was written, from the same counts of any circuit."""
+    """The digest and counts of a circuit as it was written, from the same facts of any circuit."""
     return {name: facts[key] for key, name in LOGICAL.items() if key in facts}
+
+
+DIGEST_LIMIT = 1_000
+"""Circuits with more operations have no digest: it takes 2 to 5 µs for each."""
+
+
+def hashed(operations: int, digest: Callable[[], str | None]) -> dict[str, Any]:
+    """The digest of a circuit with so many operations, where it costs little and there is one."""
+    found = digest() if operations <= DIGEST_LIMIT else None
+    return {} if found is None else {q.QUANTUM_CIRCUIT_HASH: found}
 
 
 def sites(counts: Mapping[tuple[str, tuple[str, ...]], int], limit: int = 256) -> list[str]:

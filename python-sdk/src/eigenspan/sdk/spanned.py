@@ -73,6 +73,10 @@ class Active:
             {key: found for key, value in attributes.items() if (found := fitting(key, value)) is not None}
         )
 
+    def returned(self, value: Any) -> Any:
+        """What a decorated function returns, handed through: a span that can describe it does."""
+        return value
+
     def add_event(self, name: str, attributes: Attributes | None = None) -> None:
         """Add an event."""
         self.span.add_event(name, dict(attributes or {}))
@@ -157,13 +161,13 @@ class Spanned:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
-                return function(*args, **kwargs)
+            with self._again() as active:
+                return active.returned(function(*args, **kwargs))
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
-                return await function(*args, **kwargs)
+            with self._again() as active:
+                return active.returned(await function(*args, **kwargs))
 
         @functools.wraps(function)
         def iterate(*args: Any, **kwargs: Any) -> Any:

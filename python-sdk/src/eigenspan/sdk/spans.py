@@ -99,7 +99,10 @@ def backend_selection(**given: Unpack[a.BackendSelection]) -> Spanned:
 
 
 def circuit_assembly(circuit: Any = None, **given: Unpack[a.CircuitAssembly]) -> Spanned:
-    """Circuits are built. `circuit`, or `describe` called on the span with it, gives the counts, whether it is ever run or not."""
+    """Circuits are built. `circuit`, or `describe` called on the span with it, gives the counts, whether it is ever run or not.
+
+    As a decorator it describes what the function returns.
+    """
     found = circuit_facts(circuit) if circuit is not None else {}
     return Spanned(s.CIRCUIT_ASSEMBLY, found | checked(given), active=Assembly)
 
@@ -111,6 +114,11 @@ class Assembly(Active):
         """Add counts and digest of a circuit of Cirq, Qiskit, Braket or PennyLane."""
         if self.span.is_recording():
             self._operation.set(circuit_facts(circuit))
+
+    def returned(self, value: Any) -> Any:
+        """Describe the circuit that a decorated function returns."""
+        self.describe(value)
+        return value
 
 
 class Outcome(Active):

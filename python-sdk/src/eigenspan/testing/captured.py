@@ -20,8 +20,8 @@ from eigenspan.instrument import _metrics
 from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.sdk.request import RequestAttributes
 
-VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "version")
-"""Parts of the keys whose values differ from run to run."""
+VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "version", "circuit.hash", "logical.hash")
+"""Parts of the keys whose values differ from run to run, or from version to version of a library."""
 
 
 class Tree(str):
