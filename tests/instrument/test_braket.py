@@ -277,6 +277,30 @@ def test_costs_by_a_price_table(
     assert spans.points("quantum.cost.spend", "quantum.cost.type") == {("task",): 0.5, ("shot",): 1.0}
 
 
+@pytest.mark.parametrize(
+    ("waiting", "status", "expected"),
+    [
+        ({"Normal": "17", "Priority": "3"}, "ONLINE", (20, 1)),
+        ({"Normal": ">4000"}, "OFFLINE", (4000, 0)),
+        ({}, "ONLINE", (None, 1)),
+    ],
+)
+def test_what_a_device_says_of_its_queue_is_measured(
+    spans: Recorder,
+    aws: tuple[Service, AwsSession],
+    waiting: dict[str, str],
+    status: str,
+    expected: tuple[int | None, int],
+) -> None:
+    service, session = aws
+    service.waiting, service.device_status = waiting, status
+    session.get_device(QPU)
+    queue, online = (
+        spans.points(f"quantum.backend.{name}", "quantum.backend.name") for name in ("queue.jobs", "availability")
+    )
+    assert (queue.get(("Aria-1",)), online[("Aria-1",)]) == expected
+
+
 def test_suppression_is_honoured(spans: Recorder, aws: tuple[Service, AwsSession]) -> None:
     service, session = aws
     with suppress_instrumentation():

@@ -93,6 +93,17 @@ def task_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def queued(device: Mapping[str, Any]) -> int | None:
+    """The tasks that wait for a device, by GetDevice, which says `>4000` for very many; None where it does not say."""
+    sizes = [
+        str(queue.get("queueSize", "")).removeprefix(">")
+        for queue in device.get("deviceQueueInfo") or ()
+        if queue.get("queue") == "QUANTUM_TASKS_QUEUE"
+    ]
+    known = [int(size) for size in sizes if size.isdecimal()]
+    return sum(known) if known else None
+
+
 def outcome(result: Any) -> dict[str, Any]:
     """The shots that gave a result."""
     measured = getattr(result, "measurements", None)

@@ -21,14 +21,24 @@ from braket.aws import AwsQuantumTask, AwsQuantumTaskBatch, AwsSession
 from braket.devices import LocalSimulator
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from eigenspan.instrument._base import Instrumentor
-from eigenspan.instrument._braket_facts import STATUS, circuit_facts, device_facts, outcome, region_of, task_facts
+from eigenspan.instrument._braket_facts import (
+    STATUS,
+    circuit_facts,
+    device_facts,
+    outcome,
+    queued,
+    region_of,
+    task_facts,
+)
 from eigenspan.instrument._braket_jobs import job_of
 from eigenspan.instrument._jobs import FAILED, finish
 from eigenspan.instrument._propagate import carrier, submitter
 from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, enabled, silent, under
 from eigenspan.semconv import attributes as q
+from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
 from eigenspan.semconv.events import QUANTUM_JOB_STATUS_CHANGE
 
@@ -59,7 +69,10 @@ class BraketInstrumentor(Instrumentor):
         """Wrap local simulators, sessions, tasks and batches, and carry the context into the threads of batches."""
         hooks = _Hooks(telemetry, jobs=self.jobs)
         patcher.family(LocalSimulator, {"run": hooks.run, "run_batch": hooks.run_batch})
-        patcher.family(AwsSession, {"create_quantum_task": hooks.submit, "get_quantum_task": hooks.look})
+        patcher.family(
+            AwsSession,
+            {"create_quantum_task": hooks.submit, "get_quantum_task": hooks.look, "get_device": hooks.device},
+        )
         patcher.function(task_module, "_create_internal", _remember_specification)
         patcher.family(AwsQuantumTask, {"_wait_for_completion": hooks.poll, "_download_result": hooks.result})
         patcher.method(AwsQuantumTaskBatch, "__init__", hooks.batch)
@@ -127,6 +140,17 @@ class _Hooks:
                 trace.get_current_span().add_event(QUANTUM_JOB_STATUS_CHANGE, change)
                 task.status = status
         return metadata
+
+    def device(self, original: Function, session: Any, args: Arguments, kwargs: Keywords) -> Any:
+        """How many tasks wait for a device, and whether it takes any, whenever it is asked."""
+        found = original(session, *args, **kwargs)
+        if is_instrumentation_enabled():
+            labels = device_facts(str(found.get("deviceArn", "")))
+            if (waiting := queued(found)) is not None:
+                self.telemetry.metrics.record(m.QUANTUM_BACKEND_QUEUE_JOBS, waiting, labels)
+            online = found.get("deviceStatus") == "ONLINE"
+            self.telemetry.metrics.record(m.QUANTUM_BACKEND_AVAILABILITY, int(online), labels)
+        return found
 
     async def poll(self, original: Function, task: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
