@@ -227,6 +227,23 @@ def test_over_a_library_without_spans_the_device_is_the_execution(spans: Recorde
     assert spans.executions() == {("plugin", True): 1}
 
 
+@pytest.mark.parametrize("method", ["parameter-shift", "adjoint"])
+def test_what_jax_has_compiled_links_to_where_it_was_traced(spans: Recorder, method: str) -> None:
+    jax = pytest.importorskip("jax")
+    run = jax.jit(jax.value_and_grad(ansatz(qml.device("lightning.qubit", wires=2), diff_method=method)))
+    with spans.tracer.start_as_current_span("first") as first:
+        run(0.3)
+    spans.exporter.clear()
+    with spans.tracer.start_as_current_span("second"):
+        value, slope = run(0.3)
+    assert (float(value), float(slope)) == pytest.approx((0.95534, -0.29552), abs=1e-3)
+    once = ["  parameter binding INTERNAL", "  execute lightning.qubit INTERNAL"]
+    assert spans.tree() == ["second INTERNAL", *once * (len(spans.tree()) // 2)]
+    bindings = spans.named("parameter binding")
+    assert bindings
+    assert all([link.context for link in one.links] == [first.get_span_context()] for one in bindings)
+
+
 def test_suppression_is_honoured(spans: Recorder) -> None:
     with suppress_instrumentation():
         ansatz(qml.device("default.qubit"))(ANGLE)
