@@ -218,6 +218,32 @@ def test_over_another_library_the_execution_is_the_inner_one(
     assert spans.executions() == {(backend, True): 1}
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "package", "library", "backend", "runs"),
+    [
+        ("braket.local.qubit", "braket.pennylane_plugin", "braket", "StateVectorSimulator", 1),
+        ("qiskit.aer", "pennylane_qiskit", "qiskit", "aer_simulator", 1),
+        ("qiskit.basicsim", "pennylane_qiskit", "qiskit", "basic_simulator", 1),
+        ("cirq.simulator", "pennylane_cirq", "cirq", "Simulator", 2),  # it simulates for the state, and for the value
+    ],
+)
+def test_real_plugins_leave_the_execution_to_their_library(
+    spans: Recorder, name: str, package: str, library: str, backend: str, runs: int
+) -> None:
+    pytest.importorskip(package)
+    inner = other(library)
+    inner.instrument(tracer_provider=spans.tracer_provider, meter_provider=spans.meter_provider, skip_dep_check=True)
+    try:
+        ansatz(qml.device(name, wires=2), diff_method=None)(0.3)
+    finally:
+        inner.uninstrument()
+    tree = [line for line in spans.tree() if "result" not in line and "transpile" not in line]
+    executions = [f"  execute {backend} INTERNAL"] * runs
+    assert tree == ["circuit assembly energy INTERNAL", f"batch {name} INTERNAL", *executions]
+    assert spans.executions() == {(backend, True): runs}
+
+
 @pytest.mark.parametrize("hand_over", [by_itself, through_braket])
 def test_over_a_library_without_spans_the_device_is_the_execution(spans: Recorder, hand_over: Any) -> None:
     if hand_over is through_braket:
