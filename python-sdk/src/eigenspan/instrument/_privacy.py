@@ -35,6 +35,9 @@ _SECRET = re.compile(
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
     """
 )
+_NAMES_SECRET = re.compile("(?i)api_?key|access_?key|token|secret|passw|authorization|credential")
+SHORTEST = 8
+"""How long the value of a variable is at the least for it to be told from other text."""
 MASK = "***"
 _allowed: frozenset[str] | None = None
 _redact: Redact | None = None
@@ -87,7 +90,10 @@ def _hooked(hook: Redact, attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def mask(text: str) -> str:
-    """The text with whatever looks like a credential replaced by three stars."""
+    """The text with whatever looks like a credential, or is one of the environment's, replaced by three stars."""
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and value in text and _NAMES_SECRET.search(name):
+            text = text.replace(value, MASK)
     return _SECRET.sub(lambda m: f"{m['name'] or m['scheme'] or (m['user'] + ':' if m['user'] else '')}{MASK}", text)
 
 
