@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import wrapt
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # it has no types
 
 from eigenspan.instrument._patch import Patcher
 from eigenspan.instrument._telemetry import Telemetry
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
+class Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # it has no types
     """An instrumentor that patches when told to and puts everything back when told to.
 
     `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used. `request_hook(span, attributes)`
