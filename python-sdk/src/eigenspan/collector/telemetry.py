@@ -191,7 +191,7 @@ class Telemetry:
             *(line for g in gauges(c.calibrations.index(), c.clock.wall_ns()) for line in family(g.name, "gauge", g.help, g.rows)),
             *family("eigenspan_store_files_removed_total", "counter", "Files of the embedded store removed for age or room.",
                     [({}, len(c.store.removed))]),
-            *family("eigenspan_archive_days_total", "counter", "Files of finished days that went to the archive, or failed to.",
+            *family("eigenspan_archived_files_total", "counter", "Files of finished days that went to the archive, or failed to.",
                     [({"outcome": outcome}, c.archive.counts[outcome]) for outcome in ("archived", "failed")]),
             *family("eigenspan_archive_failing", "gauge", "1 where the last attempt to archive failed.",
                     [({}, bool(c.archive.last_error))]),
