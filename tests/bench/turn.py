@@ -5,9 +5,12 @@ Run as `python -m tests.bench.turn`; a figure a line, in microseconds a span.
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # as `eigenspan collect` has it
 
 import numpy as np
 import polars as pl

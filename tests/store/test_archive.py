@@ -156,7 +156,7 @@ def test_a_collector_archives_by_itself(file, tmp_path):
     settings = {"service__store__archive": f"{{to: {tmp_path / 'out'}, every: 1, older_than_days: 3}}"}
     with running(tmp_path, **settings) as r:
         eventually(lambda: not file.exists())
-        assert 'eigenspan_archive_days_total{outcome="archived"} 1' in r.collector.telemetry.prometheus()
+        assert 'eigenspan_archived_files_total{outcome="archived"} 1' in r.collector.telemetry.prometheus()
         assert "eigenspan_archive_failing 0" in r.collector.telemetry.prometheus()
     assert (tmp_path / "out" / str(DAY) / "traces.parquet").is_file()
 

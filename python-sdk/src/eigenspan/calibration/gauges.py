@@ -47,6 +47,8 @@ def gauges(index: AsOfIndex, now_ns: int) -> list[Gauge]:
             left[sample.provider] = min(sample.rate_limit_remaining, left.get(sample.provider, float("inf")))
     return [
         Gauge("quantum_backend_calibration_drift", "Relative change of a median with the newest calibration.", drift),
+        Gauge("quantum_provider_rate_limit_remaining", "How many more requests the provider takes.",
+              [({"quantum_provider_name": provider}, value) for provider, value in sorted(left.items())]),
         Gauge("provider_rate_limit_remaining", "How many more requests the provider takes.",
               [({"provider": provider}, value) for provider, value in sorted(left.items())]),
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from eigenspan.collector import own_traces
 from eigenspan.collector.errors import ConfigError, SettingError
 from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.settings import Exporter, Settings
@@ -81,6 +82,7 @@ def load(
             raise ConfigError(_explain(wrong, document, lines, name))
     try:
         compile_rules(settings.processors.sampling, sampling_watch(settings.processors.sampling))
+        own_traces.check(settings)
     except SettingError as error:
         raise ConfigError(_explain(f"{error.problem} - at `$.{error.path}`", document, lines, name)) from error
     return settings

@@ -36,6 +36,8 @@ NO_RULE = "none"
 STATE = "sampling."
 """What the names of all that `Rules.save` gives begin with."""
 SUCCESS = "success_probability"
+LATE = "late"
+"""True of spans that came after their trace was dropped, which rules that name it may have back; else false."""
 TYPICAL = "typical_duration_s"
 TYPICAL_PER = (pl.col("service"), pl.col("root"))
 _SECOND = 1_000_000_000
@@ -72,7 +74,7 @@ def trace_schema(watch: Watch) -> Schema:
     """The columns that a rule may use, with their types."""
     own: Schema = {
         "spans": pl.Int64(), "errors": pl.Int64(), "oks": pl.Int64(), "bytes": pl.Int64(), "duration_s": pl.Float64(),
-        TYPICAL: pl.Float64(), "complete": pl.Boolean(), "early": pl.Boolean(),
+        TYPICAL: pl.Float64(), "complete": pl.Boolean(), "early": pl.Boolean(), LATE: pl.Boolean(),
         "root": pl.String(), "trace_state": pl.String(), SUCCESS: pl.Float64(),
     }  # fmt: skip
     types = schema_of(watch)
@@ -116,6 +118,8 @@ class Rules:
         """The columns that conditions and keys name."""
         self.read_circuits = SUCCESS in used  # else only kept traces' circuits need to be read
         self.read_calibration = self.read_circuits or not used.isdisjoint(CALIBRATION_COLUMNS)
+        self.late = tuple(rule for rule in self.rules if LATE in rule.condition.meta.root_names())
+        """The rules that are asked about late spans of dropped traces."""
         self.failed: Counter[str] = Counter()  # by rule: traces on which its condition could not be evaluated
         self.counts: Counter[str] = Counter()
 
@@ -130,6 +134,8 @@ class Rules:
         if traces.is_empty():
             return []
         now_s = log_ns / _SECOND
+        if LATE in self.columns:
+            traces = traces.with_columns(pl.lit(value=False).alias(LATE))
         if self._typical:
             traces = traces.with_columns(self._typical.durations_s(traces, now_s))
         incoming, randomness = _stated(traces)
@@ -140,25 +146,41 @@ class Rules:
         self.counts["inconsistent_thresholds"] += int(wrong.sum())
         reasons = {(rule, factor): self._reason(rule, factor) for rule in set(at.tolist()) for factor in (1.0, relief)}
         names = [rule.name for rule in self.rules] + [NO_RULE]
-        out = []
+        known: list[int | None] = np.where(thresholds < _NEVER, thresholds, np.uint64(0)).tolist()
+        for i in np.flatnonzero(wrong).tolist():
+            known[i] = None
+        early = traces["early"].to_numpy()
         rows = zip(
-            at.tolist(),
-            reliefs.tolist(),
-            thresholds.tolist(),
-            keep.tolist(),
-            traces["early"],
-            traces["complete"],
+            at.tolist(), reliefs.tolist(), known, keep.tolist(), traces["complete"].to_list(), (certain | early).tolist(),
             strict=True,
-        )
-        for i, (rule, factor, t, kept, early, complete) in enumerate(rows):
+        )  # fmt: skip
+        out = []
+        for i, (rule, factor, weight, kept, complete, odd) in enumerate(rows):
             reason = reasons[rule, factor]
-            if certain[i]:
-                reason += "; one of the first of its key"
-            if early:
-                reason += "; decided early: too many open traces"
-            weight = None if wrong[i] else (t if t < threshold.SPACE else 0)
+            if odd:
+                reason += "; one of the first of its key" * bool(certain[i])
+                reason += "; decided early: too many open traces" * bool(early[i])
             out.append(Decision(kept, weight, names[rule], reason, complete, through, now_ns))
         return out
+
+    def want_back(self, traces: pl.DataFrame) -> list[str]:
+        """For each dropped trace, by what came late of it, the rule that wants it back; "" of none.
+
+        The first rule over `late` that holds decides. What it stands for is not known, whatever the rule's share.
+        """
+        wanted = [""] * len(traces)
+        open_ = np.ones(len(traces), dtype=bool)
+        traces = traces.with_columns(pl.lit(value=True).alias(LATE))
+        if self._typical:
+            traces = traces.with_columns(pl.lit(None, pl.Float64).alias(TYPICAL))
+        _, randomness = _stated(traces)
+        for rule in self.late:
+            matches = self._matches_of(rule, traces) & open_
+            for i in np.flatnonzero(matches & (randomness >= thresholds_of(np.array([rule.share or 0.0])))).tolist():
+                wanted[i] = rule.name
+            if not rule.goes_on:
+                open_ &= ~matches
+        return wanted
 
     def _choose(
         self, traces: pl.DataFrame, randomness: Thresholds, now_s: float, reliefs: Floats

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.own_traces import Stage, untraced
 from eigenspan.collector.spans import Edit, Signal
 from eigenspan.collector.state import Item, Outgoing
 from eigenspan.schema.registry import restamps
@@ -106,9 +107,10 @@ class Worker:
     """Empties one exporter's outbox, in a thread of its own, so that a slow far end delays nobody else."""
 
     def __init__(
-        self, name: str, destination: Destination, state: State, read: Callable[[int], bytes], engine: Engine
-    ) -> None:
-        self.name = name
+        self, name: str, destination: Destination, state: State, read: Callable[[int], bytes], engine: Engine,
+        stage: Stage = untraced,
+    ) -> None:  # fmt: skip
+        self.name, self._stage = name, stage
         self._destination, self._state, self._read, self._engine = destination, state, read, engine
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._failures = 0
@@ -173,8 +175,10 @@ class Worker:
         except ValueError as error:
             self._divide(batch, str(error))
             return
+        sizes = {"rows": len(batch), "bytes": sum(len(body) for _, body in bodies)}
         try:
-            rejected = self._destination.deliver(batch[0].signal, bodies)
+            with self._stage("export", exporter=self.name, **sizes):
+                rejected = self._destination.deliver(batch[0].signal, bodies)
         except Refused as error:
             self._divide(batch, str(error))
         else:

@@ -18,6 +18,8 @@ SCALE = 3
 _PER_OCTAVE = 1 << SCALE
 _ZERO = -(1 << 14)  # stands for the index of zero and below
 _SPAN = 1 << 15
+CELL_BITS = 22
+"""A cell is a number of so many bits: there are up to 127 classic buckets."""
 BUCKETS_S = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
     21600.0, 86400.0,
@@ -39,6 +41,13 @@ class Histogram:
 
     cells: Counter[int] = field(default_factory=Counter)
     sum: float = 0.0
+
+    def add(self, cells: Sequence[int], counts: Sequence[int], total: float) -> None:
+        """Add values: so many in each of some cells, and their sum."""
+        held = self.cells
+        for cell, n in zip(cells, counts, strict=True):
+            held[cell] = held.get(cell, 0) + n
+        self.sum += total
 
     @property
     def count(self) -> int:

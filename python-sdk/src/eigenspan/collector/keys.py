@@ -41,10 +41,17 @@ def group(traces: pl.DataFrame, columns: Sequence[pl.Expr]) -> tuple[list[Key], 
                 for column in columns
             ),
         )
-    found = frame.group_by(frame.columns[1:], maintain_order=True).agg("row")
-    number = np.empty(len(traces), dtype=np.int64)
+    distinct, number = numbered(frame.drop("row"))
+    return list(distinct.iter_rows()), number
+
+
+def numbered(frame: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
+    """The distinct rows of a frame in the order in which they come, and for each of its rows the number of its own."""
+    rows = frame.with_columns(pl.int_range(pl.len()).alias("row"))
+    found = rows.group_by(frame.columns, maintain_order=True).agg("row")
+    number = np.empty(len(frame), dtype=np.int64)
     number[found["row"].explode().to_numpy()] = np.repeat(np.arange(len(found)), found["row"].list.len().to_numpy())
-    return list(found.drop("row").iter_rows()), number
+    return found.drop("row"), number
 
 
 def _can_be_read(traces: pl.DataFrame, column: pl.Expr) -> bool:

@@ -15,32 +15,15 @@ import polars as pl
 
 from eigenspan.collector.decided import Decision, TraceKey
 from eigenspan.collector.histogram import BUCKETS_S, Histogram, cells
-from eigenspan.collector.instruments import INSTRUMENTS, PREPARED, Instrument
+from eigenspan.collector.instruments import INSTRUMENTS, KNOWN, PREPARED, USED, Scope
 from eigenspan.collector.prometheus import expose, family
 from eigenspan.collector.seen import Seen, fingerprints
+from eigenspan.collector.series import Counting, Exemplar, Labels, Series, Waiting
 
-Labels = tuple[str, ...]
-OTHER = "other"
-_LABEL_LENGTH = 128
 STATE = "metrics."
 """What the names of all that `SpanMetrics.save` gives begin with."""
 _NS = 1e9
-_MARKS = ("stage", "operation", "provider", "backend", "queue_s", "cost", "shots", "retries", "circuit_depth", "gates", "fallback",
-          "degraded", "validated", "fidelity")  # fmt: skip
-"""A span without any of these counts for the span metrics only."""
-
-
-_MADE = {"duration_s", "stage", "failure", "succeeded"}
-_USED = sorted(
-    {
-        name
-        for i in INSTRUMENTS
-        for e in (*i.labels.values(), i.where, i.value)
-        if e is not None
-        for name in e.meta.root_names()
-    }
-    - _MADE
-)
+_SCOPES: tuple[Scope, ...] = ("every", "failed", "known")
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -58,57 +41,6 @@ class _Totals(msgspec.Struct, array_like=True):
     traces: list[tuple[str, bool, int]]
 
 
-class Series:
-    """All series of one instrument by their labels, which are in the order of its attributes."""
-
-    def __init__(self, instrument: Instrument, limit: int) -> None:
-        self.instrument, self._limit = instrument, limit
-        self._bounds = np.array(instrument.buckets, dtype=np.float64)
-        labels = [expression.alias(f"label{i}") for i, expression in enumerate(instrument.labels.values())]
-        self._columns = [*labels, *([instrument.value.alias("value")] if instrument.value is not None else [])]
-        self._by = [f"label{i}" for i in range(len(labels))]
-        self.values: dict[Labels, float] = {}
-        self.histograms: dict[Labels, Histogram] = {}
-        self.dirty: set[Labels] = set()
-        self.overflowed = 0
-
-    def count(self, spans: pl.DataFrame) -> None:
-        """Add the spans that count."""
-        where = self.instrument.where
-        counting = spans.select(where).to_series() if where is not None else None
-        if counting is not None and not counting.any():
-            return
-        frame, by = spans.select(self._columns), self._by
-        if counting is not None:
-            frame = frame.filter(counting)
-        if self.instrument.kind == "histogram":
-            values = frame["value"].to_numpy()
-            found = frame.with_columns(pl.Series("cell", cells(values, self._bounds)))
-            counted = found.group_by([*by, "cell"]).agg(pl.len().alias("n"), pl.col("value").sum())
-            for *labels, cell, n, total in counted.iter_rows():
-                key = self._admit(labels, self.histograms)
-                if key not in self.histograms:
-                    self.histograms[key] = Histogram()
-                self.histograms[key].cells[cell] += n
-                self.histograms[key].sum += total
-        else:
-            value = {
-                "counter": pl.col("value").sum() if self.instrument.value is not None else pl.len(),
-                "gauge": pl.col("value").last(),
-            }
-            for *labels, n in frame.group_by(by).agg(value[self.instrument.kind].alias("n")).iter_rows():
-                key = self._admit(labels, self.values)
-                self.values[key] = n + (self.values.get(key, 0) if self.instrument.kind == "counter" else 0)
-
-    def _admit(self, values: Sequence[str | None], known: Mapping[Labels, object]) -> Labels:
-        labels = tuple((value or "")[:_LABEL_LENGTH] for value in values)
-        if labels not in known and len(known) >= self._limit:
-            self.overflowed += 1
-            labels = (OTHER,) * len(labels)
-        self.dirty.add(labels)
-        return labels
-
-
 class SpanMetrics:
     """Every instrument's series, and traces by rule and verdict."""
 
@@ -116,9 +48,14 @@ class SpanMetrics:
         self.series = {i.metric.name: Series(i, max_series) for i in INSTRUMENTS}
         self.traces: Counter[tuple[str, bool]] = Counter()
         self.trace_durations: dict[str, Histogram] = {}  # by rule
-        self.exemplars: dict[str, tuple[float, int, int]] = {}  # by rule: seconds and trace id of a trace that was kept
+        self.exemplars: dict[str, Exemplar] = {}  # by rule, of traces that were kept
         self.spans = self.errors = self.repeated = self.through = 0
         self._seen = Seen()
+        self._waiting = Waiting()
+        self._scopes = {
+            scope: Counting([i for i in INSTRUMENTS if i.scope == scope], self.series, self._waiting)
+            for scope in _SCOPES
+        }
         self._numbers: dict[tuple[str, Labels], int] = {}  # of each series, under which it is saved
         self._next = 0
 
@@ -126,6 +63,11 @@ class SpanMetrics:
     def overflowed(self) -> int:
         """Label values, each time that they came, for which there was no more room."""
         return sum(series.overflowed for series in self.series.values())
+
+    @property
+    def forgotten(self) -> int:
+        """Counted spans that would be counted again if they came again: too many others came since."""
+        return self._seen.forgotten
 
     def count(self, spans: pl.DataFrame) -> None:
         """Count committed spans (classified); positions at or below `through` were counted before, and are only noted."""
@@ -140,23 +82,31 @@ class SpanMetrics:
         self.through = max(self.through, int(position.max()))
         if spans.is_empty():
             return
-        count, errors = len(spans), int(spans["error"].sum())
         start_ns, end_ns = spans["start_ns"].to_numpy(), spans["end_ns"].to_numpy()
         duration_s = np.where(end_ns > start_ns, end_ns - start_ns, 0) / _NS
-        spans = spans.select(*_USED, pl.Series("duration_s", duration_s), *PREPARED)
-        marked = spans.filter(pl.any_horizontal(pl.col(_MARKS).is_not_null()))
-        for name, series in self.series.items():
-            series.count(spans if name.startswith("eigenspan.") else marked)
-        self.spans, self.errors = self.spans + count, self.errors + errors
+        spans = spans.select(*USED, pl.Series("duration_s", duration_s))
+        errors = spans["error"]
+        given = spans.select(column for column in spans.columns if spans[column].null_count() < len(spans))
+        absent = [
+            pl.lit(None, type_).alias(column) for column, type_ in spans.schema.items() if column not in given.columns
+        ]
+        self._scopes["every"].count(spans)
+        if errors.any():
+            self._scopes["failed"].count(given.filter(errors).with_columns(absent))
+        known = spans.select(KNOWN).to_series()
+        if known.any():
+            self._scopes["known"].count(given.filter(known).with_columns(absent).with_columns(PREPARED))
+        self.spans, self.errors = self.spans + len(spans), self.errors + int(errors.sum())
 
     def decided(
         self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Sequence[TraceKey] = ()
     ) -> None:
-        """Count decided traces by rule; with `traces` their durations too, and of those that are kept an exemplar."""
+        """Count decided traces by rule; with `traces` their durations too, and of those that are kept exemplars."""
         rules = [decision.rule for decision in decisions]
         self.traces.update((decision.rule, decision.keep) for decision in decisions)
         if traces is None:
             return
+        self._waiting.decided(keys, [decision.keep for decision in decisions])
         seconds = traces["duration_s"].to_numpy()
         for (rule, cell), n in Counter(zip(rules, cells(seconds, np.array(BUCKETS_S)).tolist(), strict=True)).items():
             self.trace_durations.setdefault(rule, Histogram()).cells[cell] += n
@@ -166,17 +116,19 @@ class SpanMetrics:
             self.trace_durations[rule].sum += float(sums[number])
         last = {decision.rule: i for i, decision in enumerate(decisions) if decision.keep}
         for rule, i in last.items():
-            self.exemplars[rule] = (float(seconds[i]), keys[i][1], keys[i][2])
+            self.exemplars[rule] = Exemplar(float(seconds[i]), keys[i], 0, decisions[i].decided_ns)
 
-    def prometheus(self) -> list[str]:
-        """These metrics in the Prometheus text format."""
+    def prometheus(self, *, exemplars: bool = False) -> list[str]:
+        """These metrics in the Prometheus text format, with exemplars for OpenMetrics."""
         rows = [
             ({"rule": rule, "kept": str(keep).lower()}, n) for (rule, keep), n in sorted(self.traces.copy().items())
         ]
         return [
-            *expose(self.series.values(), self.trace_durations),
+            *expose(self.series.values(), self.trace_durations.copy(), self.exemplars.copy() if exemplars else None),
             *family("eigenspan_traces_decided_total", "counter", "Traces decided, by rule and verdict.", rows),
             *family("eigenspan_spans_repeated_total", "counter", "Spans that had been counted before.", [({}, self.repeated)]),
+            *family("eigenspan_spans_forgotten_total", "counter", "Counted spans that are known no more if they come again.",
+                    [({}, self.forgotten)]),
             *family("eigenspan_metric_labels_overflowed_total", "counter", "Label values counted under other.",
                     [({"metric": name}, s.overflowed) for name, s in self.series.items() if s.overflowed]),
         ]  # fmt: skip

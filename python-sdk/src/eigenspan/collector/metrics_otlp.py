@@ -10,14 +10,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
+from eigenspan.collector.decided import trace_bytes
 from eigenspan.collector.histogram import SCALE, Histogram
 from eigenspan.semconv.metrics import EIGENSPAN_TRACE_DURATION
 
 if TYPE_CHECKING:
     from eigenspan.collector.measure import SpanMetrics
+    from eigenspan.collector.series import Exemplar
 
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -31,6 +34,7 @@ class Snapshot:
     time_ns: int
     values: dict[_Key, float] = field(default_factory=dict)
     histograms: dict[_Key, tuple[Counter[int], float]] = field(default_factory=dict)
+    exemplars: dict[_Key, Exemplar] = field(default_factory=dict)
 
 
 def snapshot(metrics: SpanMetrics, time_ns: int) -> Snapshot:
@@ -40,8 +44,12 @@ def snapshot(metrics: SpanMetrics, time_ns: int) -> Snapshot:
         out.values.update(((name, labels), value) for labels, value in series.values.copy().items())
         for labels, histogram in series.histograms.copy().items():
             out.histograms[name, labels] = (histogram.cells.copy(), histogram.sum)
+        out.exemplars.update(((name, labels), kept) for labels, kept in series.exemplars.copy().items())
     for rule, histogram in metrics.trace_durations.copy().items():
         out.histograms[EIGENSPAN_TRACE_DURATION.name, (rule,)] = (histogram.cells.copy(), histogram.sum)
+    out.exemplars.update(
+        ((EIGENSPAN_TRACE_DURATION.name, (rule,)), kept) for rule, kept in metrics.exemplars.copy().items()
+    )
     return out
 
 
@@ -80,18 +88,25 @@ def encode(metrics: SpanMetrics, now: Snapshot, start_ns: int, since: Snapshot |
         histogram = Histogram(cells - before, total_s - before_s)
         if not histogram.cells:
             continue
-        exponential = metric(name).exponential_histogram
-        exponential.aggregation_temporality = temporality
-        zeros, offset, counts = histogram.exponential()
-        point = exponential.data_points.add(
-            count=histogram.count, sum=histogram.sum, scale=SCALE, zero_count=zeros, **times
-        )
-        point.positive.offset = offset
-        point.positive.bucket_counts.extend(counts)
+        bounds = metrics.series[name].instrument.buckets if name in metrics.series else ()
+        if bounds and bounds[0] < 0:  # exponential buckets say nothing of values below zero
+            data = metric(name).histogram
+            counts = np.diff(histogram.classic(bounds), prepend=0).tolist()
+            point = data.data_points.add(bucket_counts=counts, explicit_bounds=bounds, **times)
+        else:
+            data = metric(name).exponential_histogram
+            zeros, offset, counts = histogram.exponential()
+            point = data.data_points.add(scale=SCALE, zero_count=zeros, **times)
+            point.positive.offset = offset
+            point.positive.bucket_counts.extend(counts)
+        data.aggregation_temporality = temporality
+        point.count, point.sum = histogram.count, histogram.sum
         _label(point, definitions[name][1], labels)
-        if name == EIGENSPAN_TRACE_DURATION.name and (kept := metrics.exemplars.get(labels[0])):
-            trace = kept[1].to_bytes(8, "big") + kept[2].to_bytes(8, "big")
-            point.exemplars.add(as_double=kept[0], trace_id=trace, time_unix_nano=now.time_ns)
+        if kept := now.exemplars.get((name, labels)):
+            point.exemplars.add(
+                as_double=kept.value, trace_id=trace_bytes(kept.trace), time_unix_nano=kept.time_ns,
+                span_id=kept.span_id.to_bytes(8, "big") if kept.span_id else b"",
+            )  # fmt: skip
     return bytes(request.SerializeToString())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from eigenspan.collector.decide import Rule, Rules, compile_rule, trace_schema
+from eigenspan.collector.decide import LATE, Rule, Rules, compile_rule, trace_schema
 from eigenspan.collector.errors import ConfigError, SettingError
 from eigenspan.collector.expressions import Schema, compile_expression, names_in
 from eigenspan.collector.strata import AtLeast, Cap, Target
@@ -46,6 +46,8 @@ def _rule(rule: RuleSettings, path: str, schema: Schema) -> Rule:
     share = float(rule.keep.rstrip("% ")) / 100 if rule.keep else None
     if share is not None and share > 1:
         raise SettingError(f"{path}.keep", f"{rule.keep!r} is not between 0% and 100%")
+    if LATE in names_in(rule.when) and (rule.target or rule.at_least or rule.at_most):
+        raise SettingError(path, "a rule over `late` has `keep` alone: what it brings back is outside rates")
     if rule.per and not (rule.target or rule.at_least):
         raise SettingError(f"{path}.per", "keys are for `target` and `at_least`, and this rule has neither")
     per = tuple(_part(text, f"{path}.per[{i}]", schema) for i, text in enumerate(rule.per))

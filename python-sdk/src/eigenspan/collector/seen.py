@@ -35,16 +35,20 @@ class Seen:
     def __init__(self, capacity: int = 1 << 20) -> None:
         self._capacity = capacity
         self._new, self._old = _Slots(1 << 12), _Slots(1 << 4)
+        self.forgotten = 0
 
     def add(self, prints: Prints) -> npt.NDArray[np.bool_]:
         """Note some spans; true where one was not there yet, the first of several in `prints`."""
-        fresh = pl.Series(prints).is_first_distinct().to_numpy()
+        ordered = np.sort(prints)
+        again = bool((ordered[1:] == ordered[:-1]).any())
+        fresh = pl.Series(prints).is_first_distinct().to_numpy() if again else np.ones(len(prints), dtype=bool)
         if self._old.count:
             fresh = fresh & ~self._old.holds(prints)
         rows = np.flatnonzero(fresh)
         out = np.zeros(len(prints), dtype=bool)
         out[rows] = self._new.add(prints[rows])
         if self._new.count >= self._capacity:
+            self.forgotten += self._old.count
             self._old, self._new = self._new, _Slots(len(self._new))
         return out
 

@@ -23,6 +23,7 @@ from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.bounds import Limits as DoorLimits
 from eigenspan.collector.certificates import Certificates
+from eigenspan.collector.changes import Calibrations, Conventions
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
@@ -37,7 +38,8 @@ from eigenspan.collector.log import Log
 from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.memory import give_back
-from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
+from eigenspan.collector.own_traces import OwnTracing, untraced
+from eigenspan.collector.pipeline import Limits, Pipeline
 from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver
@@ -182,8 +184,13 @@ class Collector:
         )  # fmt: skip
         self.traces.jobs.load(self.state.ended_jobs())
         self.receiver = self._receiver()
+        own = settings.service.telemetry.traces
+        self.own_traces = OwnTracing(own) if own and own.processors else None
+        turns = self.own_traces.turns() if self.own_traces else None
+        self._own_turn = turns.turn if turns else contextlib.nullcontext
+        alone = self.own_traces.alone if self.own_traces else untraced
         self.workers = [
-            Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine)
+            Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine, alone)
             for name, exporter in settings.exporters.items()
         ]
         if gone := self.state.release(w.name for w in self.workers):
@@ -211,6 +218,7 @@ class Collector:
                 int(settings.service.log.keep_for * 1e9),
                 settings.service.log.keep_bytes,
             ),
+            stage=turns.stage if turns else untraced,
         )  # fmt: skip
         while self.log.found:
             self.receiver.remember(*self.log.found.popleft())
@@ -327,7 +335,8 @@ class Collector:
     def turn(self) -> None:
         """One turn of the pipeline, and a word to the exporters."""
         try:
-            rows = self.pipeline.tick(self.clock.log_ns(), self.clock.wall_ns())
+            with self._own_turn():
+                rows = self.pipeline.tick(self.clock.log_ns(), self.clock.wall_ns())
         except EigenspanError as error:
             if str(error) != self._waits_for:
                 _logger.error("the pipeline waits: %s", error)
@@ -371,6 +380,8 @@ class Collector:
             await asyncio.to_thread(self.push.stop)
         for worker in self.workers:
             await asyncio.to_thread(worker.stop)
+        if self.own_traces:
+            await asyncio.to_thread(self.own_traces.stop)
         self.close()
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from eigenspan.collector.settings_traces import ServiceTelemetry
 from eigenspan.semconv import tables
 
 
@@ -379,6 +380,7 @@ class Service(_Settings):
     tick_interval: Annotated[float, Meta(gt=0, le=10, description="Seconds between two turns of the pipeline.")] = 0.25
     log: LogSettings = msgspec.field(default_factory=LogSettings)
     store: StoreLimits = msgspec.field(default_factory=StoreLimits)
+    telemetry: ServiceTelemetry = msgspec.field(default_factory=ServiceTelemetry)
 
 
 class Settings(_Settings):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eigenspan import __version__
 from eigenspan.calibration.gauges import gauges
 from eigenspan.collector.backend_metrics import expose_backends
-from eigenspan.collector.measure import OTHER
-from eigenspan.collector.prometheus import family
+from eigenspan.collector.prometheus import family, openmetrics
+from eigenspan.collector.series import OTHER
 from eigenspan.semconv.metrics import QUANTUM_CIRCUIT_EXECUTIONS
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Telemetry:
                 ),
             )
         if extensions.telemetry:
-            yield "telemetry", extensions.telemetry, _Text({"/metrics": self.prometheus, "/status": self.status})
+            texts = {"/metrics": self.prometheus, "/status": self.status}
+            yield "telemetry", extensions.telemetry, _Text(texts, openmetrics={"/metrics": self.openmetrics})
         if extensions.health:
             yield "health", extensions.health, _Text({"/": self.health, "/status": self.health}, self.trouble)
 
@@ -97,7 +98,7 @@ class Telemetry:
             "traces": {"open": len(c.traces), "rules": rules},
             "enriched": [
                 {"backend": backend, "calibration": version, "match": match, "spans": n}
-                for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
+                for (backend, version, match), n in sorted(c.pipeline.changes.enriched.copy().items())
             ],
             "counts": dict(c.pipeline.counts.copy() + c.traces.counts.copy()),
             "redacted": dict(c.receiver.redacted),
@@ -136,6 +137,13 @@ class Telemetry:
 
     def prometheus(self) -> str:
         """Everything in the Prometheus text format."""
+        return "\n".join(self._lines()) + "\n"
+
+    def openmetrics(self) -> str:
+        """The same as OpenMetrics, which has room for exemplars."""
+        return openmetrics(self._lines(exemplars=True))
+
+    def _lines(self, *, exemplars: bool = False) -> list[str]:
         c = self._collector
         door: dict[str, list[tuple[dict[str, str], float]]] = {"refused": [], "malformed": [], "repeated": []}
         for (what, which), n in sorted(c.receiver.counts.items()):
@@ -145,19 +153,19 @@ class Telemetry:
         ]
         enriched = [
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
-            for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
+            for (backend, version, match), n in sorted(c.pipeline.changes.enriched.copy().items())
         ]
         backlog, received = c.state.backlog(), c.metrics.spans + c.metrics.repeated
         usage = resource.getrusage(resource.RUSAGE_SELF)
         exporters = [({"exporter": w.name}, w) for w in c.workers]
-        lines = [
+        return [
             *_collectors("receiver_accepted_spans", "Spans acknowledged.", [({"receiver": "otlp"}, received)]),
             *family("otelcol_receiver_refused_requests", "counter", "Requests turned away, by reason.", door["refused"]),
             *family("eigenspan_receiver_malformed_requests_total", "counter", "Requests refused for good.", door["malformed"]),
             *family("eigenspan_receiver_repeated_requests_total", "counter", "Requests that the log already held.", door["repeated"]),
             *family("eigenspan_redacted_values_total", "counter", "Values replaced before anything was written, by key.",
                     [({"key": key}, n) for key, n in sorted(c.receiver.redacted.items())]),
-            *c.metrics.prometheus(),
+            *c.metrics.prometheus(exemplars=exemplars),
             *c.compliance.prometheus(),
             *family("eigenspan_rule_failures_total", "counter", "Traces on which a rule's condition could not be evaluated.",
                     [({"rule": rule}, n) for rule, n in sorted(c.rules.failed.items())]),
@@ -174,7 +182,7 @@ class Telemetry:
                     [({}, self.stumbled)]),
             *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
             *family("eigenspan_spans_conformed_total", "counter", "What names from elsewhere on kept spans became.",
-                    [({"what": what}, n) for what, n in sorted(c.pipeline.normalised.copy().items())]),
+                    [({"what": what}, n) for what, n in sorted(c.pipeline.changes.normalised.copy().items())]),
             *family("eigenspan_calibration_polls_total", "counter", "Answers of live calibration services, by what became of them.",
                     [({"provider": provider, "outcome": outcome}, n)
                      for (provider, outcome), n in sorted(c.poller.counts.copy().items())]),
@@ -183,7 +191,7 @@ class Telemetry:
             *(line for g in gauges(c.calibrations.index(), c.clock.wall_ns()) for line in family(g.name, "gauge", g.help, g.rows)),
             *family("eigenspan_store_files_removed_total", "counter", "Files of the embedded store removed for age or room.",
                     [({}, len(c.store.removed))]),
-            *family("eigenspan_archive_days_total", "counter", "Files of finished days that went to the archive, or failed to.",
+            *family("eigenspan_archived_files_total", "counter", "Files of finished days that went to the archive, or failed to.",
                     [({"outcome": outcome}, c.archive.counts[outcome]) for outcome in ("archived", "failed")]),
             *family("eigenspan_archive_failing", "gauge", "1 where the last attempt to archive failed.",
                     [({}, bool(c.archive.last_error))]),
@@ -212,7 +220,6 @@ class Telemetry:
             *family("process_cpu_seconds_total", "counter", "CPU time used.", [({}, usage.ru_utime + usage.ru_stime)]),
             *family("process_resident_memory_bytes", "gauge", "Resident memory.", [({}, _resident_bytes())]),
         ]  # fmt: skip
-        return "\n".join(lines) + "\n"
 
 
 def _collectors(name: str, help_: str, rows: list[tuple[dict[str, str], float]]) -> list[str]:
@@ -234,15 +241,24 @@ def _resident_bytes() -> int:
 class _Text:
     """An ASGI application of a few fixed paths; 503 while `trouble` names any."""
 
-    def __init__(self, paths: dict[str, Any], trouble: Callable[[], str] = str) -> None:
-        self._paths, self._trouble = paths, trouble
+    def __init__(
+        self, paths: dict[str, Any], trouble: Callable[[], str] = str, openmetrics: dict[str, Any] | None = None
+    ) -> None:
+        self._paths, self._trouble, self._openmetrics = paths, trouble, openmetrics or {}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        found = self._paths.get(scope["path"])
+        found, kind = self._paths.get(scope["path"]), b"text/plain; version=0.0.4; charset=utf-8"
+        if scope["path"] in self._openmetrics and b"application/openmetrics-text" in dict(scope["headers"]).get(
+            b"accept", b""
+        ):
+            found, kind = (
+                self._openmetrics[scope["path"]],
+                b"application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )
         status, body = (503 if self._trouble() else 200, found().encode()) if found else (404, b"not found\n")
-        kind = b"application/json" if body.startswith(b"{") else b"text/plain; version=0.0.4; charset=utf-8"
+        kind = b"application/json" if body.startswith(b"{") else kind
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -63,6 +63,7 @@ class Traces:
         self._ttl_ns = int(job_ttl_s * _SECOND)
         self._max_traces, self._max_spans = max_traces, max_spans
         self.jobs = Jobs()
+        self._watch = watch
         self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
@@ -275,6 +276,12 @@ class Traces:
         """Every open trace, due or not."""
         slots = np.flatnonzero(self._traces["open"])
         return self._collect(slots, np.empty(0, dtype=np.int64)) if len(slots) else None
+
+    def apart(self, spans: pl.DataFrame) -> Due | None:
+        """Spans (classified) as traces of their own, beside those that are held."""
+        other = Traces(self._watch, Decided(), settle_s=0, idle_s=0)
+        other.add(spans)
+        return other.all_open()
 
     def _over_limit(self, due: Ints) -> Ints:
         excess = len(self._slots) - len(due) - self._max_traces

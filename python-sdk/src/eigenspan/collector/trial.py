@@ -18,7 +18,6 @@ from eigenspan.collector.calibrate import calibrate, describe
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Logged, columns
 from eigenspan.collector.decided import Decided
-from eigenspan.collector.due import Due
 from eigenspan.collector.errors import BadData, ConfigError, ScanError
 from eigenspan.collector.otlp import json_to_protobuf
 from eigenspan.collector.rules import compile_rules, sampling_watch
@@ -81,7 +80,7 @@ def try_rules(
     logged = [Logged(i, Payload("traces", body, 0), 0, b"") for i, body in enumerate(good, 1)]
     verdicts = {rule.name: Verdict(rule.name) for rule in rules.rules} | {"none": Verdict("none")}
     due = (
-        _whole_traces(columns(logged, scanner, watch).spans, Traces(watch, Decided(), settle_s=0, idle_s=0))
+        Traces(watch, Decided(), settle_s=0, idle_s=0).apart(classify(columns(logged, scanner, watch).spans))
         if logged
         else None
     )
@@ -108,11 +107,6 @@ def try_rules(
                 found.estimate += threshold.adjusted_count(max(incoming, decision.threshold or 0))
     first, last = int(traces["start_ns"].min()), int(traces["ended_ns"].max())  # type: ignore[arg-type]
     return Trial(tuple(verdicts.values()), (last - first) / _SECOND, unreadable)
-
-
-def _whole_traces(spans: pl.DataFrame, traces: Traces) -> Due | None:
-    traces.add(classify(spans))
-    return traces.all_open()
 
 
 def _read(source: Path) -> Iterator[bytes | None]:

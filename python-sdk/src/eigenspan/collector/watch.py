@@ -47,6 +47,15 @@ BUILT_IN: Mapping[str, tuple[str, ValueType, Level]] = {
     "correlation_id": (q.QUANTUM_REQUEST_CORRELATION_ID, "string", "span"),
     "circuit_depth": (q.QUANTUM_CIRCUIT_DEPTH, "int", "span"),
     "job_s": (q.QUANTUM_JOB_DURATION, "double", "span"),
+    "circuits": (q.QUANTUM_CIRCUIT_COUNT, "int", "span"),
+    "qpu_s": (q.QUANTUM_USAGE_QPU_DURATION, "double", "span"),
+    "divergence": (q.QUANTUM_RESULT_DIVERGENCE, "double", "span"),
+    "coherence_margin_s": (q.QUANTUM_CIRCUIT_CALIBRATION_COHERENCE_MARGIN, "double", "span"),
+    "model": ("gen_ai.request.model", "string", "span"),
+    "model_provider": ("gen_ai.provider.name", "string", "span"),
+    "model_operation": ("gen_ai.operation.name", "string", "span"),
+    "input_tokens": ("gen_ai.usage.input_tokens", "int", "span"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "int", "span"),
 }
 """Columns that the stages themselves need: column → (attribute, type, level)."""
 

@@ -33,6 +33,24 @@ EIGENSPAN_SAMPLING_RULE: Final = "eigenspan.sampling.rule"
 EIGENSPAN_SIGNAL: Final = "eigenspan.signal"
 """The signal that a payload holds."""
 
+EIGENSPAN_STAGE_BYTES: Final = "eigenspan.stage.bytes"
+"""The number of bytes that a stage of the collector sent."""
+
+EIGENSPAN_STAGE_KEPT_TRACES: Final = "eigenspan.stage.kept_traces"
+"""The number of those traces that are kept."""
+
+EIGENSPAN_STAGE_PAYLOADS: Final = "eigenspan.stage.payloads"
+"""The number of payloads that a stage of the collector took in."""
+
+EIGENSPAN_STAGE_ROWS: Final = "eigenspan.stage.rows"
+"""The number of outbox rows that a stage of the collector wrote or sent."""
+
+EIGENSPAN_STAGE_SPANS: Final = "eigenspan.stage.spans"
+"""The number of spans that a stage of the collector worked on."""
+
+EIGENSPAN_STAGE_TRACES: Final = "eigenspan.stage.traces"
+"""The number of traces that a stage of the collector decided."""
+
 EIGENSPAN_TRANSPORT: Final = "eigenspan.transport"
 """How a payload came."""
 
