@@ -211,9 +211,13 @@ def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
     from qiskit.primitives.primitive_job import PrimitiveJob
     from qiskit.providers import BackendV2, JobV1
     from qiskit_aer.jobs.aerjob import AerJob
+    from qiskit_ibm_runtime import Batch, Executor, IBMBackend, QiskitRuntimeService, Session
     from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
-    owners = (PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2)
+    owners = (
+        PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2,
+        Session, Batch, Executor, IBMBackend, QiskitRuntimeService,
+    )  # fmt: skip
     before = [dict(vars(owner)) for owner in owners]
     QiskitRuntimeInstrumentor().instrument(tracer_provider=recorder.tracer_provider, skip_dep_check=True)
     assert QiskitInstrumentor().is_instrumented_by_opentelemetry
