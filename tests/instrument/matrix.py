@@ -13,13 +13,12 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eigenspan.instrument import _metrics
-from tests.instrument.recording import Recorder
+from tests.instrument.recording import Recorder, instrumented
 
 PAGE = Path(__file__).resolve().parents[2] / "python-sdk" / "INSTRUMENTATION.md"
 INSTRUMENTORS = {
@@ -269,22 +268,14 @@ CASES = [
 ]  # fmt: skip
 
 
-@contextmanager
-def instrumented(case: Case, recorder: Recorder) -> Any:
+def instrumentor(case: Case) -> Any:
     module, _, name = INSTRUMENTORS[case.library].partition(":")
-    instrumentor = getattr(importlib.import_module(f"eigenspan.instrument.{module}"), name)()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+    return getattr(importlib.import_module(f"eigenspan.instrument.{module}"), name)()
 
 
 def row(case: Case, recorder: Recorder) -> str:
     """Run the case and say what came out."""
-    with warnings.catch_warnings(), instrumented(case, recorder):
+    with warnings.catch_warnings(), instrumented(instrumentor(case), recorder):
         warnings.simplefilter("ignore")
         case.run()
     lines = Counter(line.rsplit(" ", 1)[0] for line in recorder.tree())

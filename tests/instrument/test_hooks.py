@@ -9,18 +9,11 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from tests.instrument.matrix import CASES, INSTRUMENTORS, Case
+from tests.instrument.matrix import CASES, Case, instrumentor
 from tests.instrument.recording import Recorder
 
 ENTRIES = ("Simulator.run", "AerSimulator.run", "LocalSimulator.run", "QNode on default.qubit", "Batch, local mode")
 CHOSEN = [case for case in CASES if case.entry in ENTRIES]
-
-
-def instrumentor(case: Case) -> Any:
-    from importlib import import_module
-
-    module, _, name = INSTRUMENTORS[case.library].partition(":")
-    return getattr(import_module(f"eigenspan.instrument.{module}"), name)()
 
 
 def run(case: Case, provider: Any, **hooks: Any) -> None:

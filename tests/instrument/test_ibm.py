@@ -14,7 +14,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 pytest.importorskip("qiskit_ibm_runtime")
 
@@ -62,12 +62,8 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = QiskitRuntimeInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    instrumentor.uninstrument()
+    with instrumented(QiskitRuntimeInstrumentor(), recorder):
+        yield recorder
 
 
 @pytest.fixture

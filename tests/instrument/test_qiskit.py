@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 pytest.importorskip("qiskit_ibm_runtime")
 pytest.importorskip("qiskit_aer")
@@ -52,13 +52,8 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = QiskitRuntimeInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
+    with instrumented(QiskitRuntimeInstrumentor(), recorder):
+        yield recorder
 
 
 def test_a_runtime_sampler_is_one_execution_and_its_result(spans: Recorder) -> None:
