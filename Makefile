@@ -69,6 +69,7 @@ lint: install
 generated: install
 	$(BIN)/python semconv/generate.py --check
 	$(BIN)/python collector-config/generate.py --check
+	$(BIN)/python -m tests.instrument.matrix --check
 	$(BIN)/python python-sdk/kernel/lock.py check
 
 audit: install
@@ -81,6 +82,7 @@ endif
 generate: install ## Write every generated file again
 	$(BIN)/python semconv/generate.py
 	$(BIN)/python collector-config/generate.py
+	$(BIN)/python -m tests.instrument.matrix
 
 lock: ## Resolve the dependencies again and write the lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \

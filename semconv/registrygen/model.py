@@ -81,6 +81,8 @@ class Registry:
     entities: dict[str, Signal] = field(default_factory=dict)
     events: dict[str, Signal] = field(default_factory=dict)
     groups: dict[str, Signal] = field(default_factory=dict)
+    shared: dict[str, tuple[Ref, ...]] = field(default_factory=dict)
+    """The attributes of internal groups, which are only there to be referred to."""
 
     @property
     def version(self) -> str:
@@ -108,6 +110,7 @@ def load(root: Path) -> Registry:
             if raw["id"] in internal:
                 raise ValueError(f"{raw['id']} is defined twice")
             internal[raw["id"]] = raw.get("attributes", [])
+    registry.shared = {name: tuple(_refs(listed, internal)) for name, listed in sorted(internal.items())}
     for _, doc in files:
         for kind, name, into in (
             ("spans", "type", registry.spans),

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 
 from registrygen import tables
-from registrygen.model import Attribute, Registry
+from registrygen.model import Attribute, Ref, Registry
 
 SHORT = 60  # columns up to which a tuple stays on one line
 HEADER = '"""{doc}\n\nGenerated from the registry by semconv/generate.py: edit the model, not this file.\n"""\n\n'
@@ -137,35 +137,62 @@ def _spans(registry: Registry) -> str:
     return "".join(out)
 
 
+NO_ARGUMENTS = ("error.type", "quantum.operation.name")
+"""Attributes that follow from the span itself."""
 PYTHON = {"string": "str", "int": "int", "double": "float", "boolean": "bool", "string[]": "Sequence[str]"}
 
 
 def _arguments(registry: Registry) -> str:
-    """A TypedDict for each span type and event: what it carries, as keywords of a Python function."""
+    """A TypedDict for each span type and event: what it carries, as keywords of a function. Groups of attributes are bases."""
     types = {a.key: PYTHON[a.type] for a in registry.current}
     used: dict[str, str] = {}
-    bodies = []
-    named = [(s, s.id.rpartition(".")[2].split("_")) for s in registry.spans.values()]
-    named += [(e, e.id.removeprefix("quantum.").replace(".", "_").split("_")) for e in registry.events.values()]
-    for s, name_words in named:
-        keys = [r.key for r in s.attributes if r.key not in ("error.type", "quantum.operation.name")]
-        words = {key.removeprefix("quantum.").replace(".", "_"): key for key in keys}
-        if len(words) < len(keys) or any(used.get(word, key) != key for word, key in words.items()):
-            raise ValueError(f"two attributes of {s.id} make the same keyword")
-        used |= words
-        name = "".join(word.capitalize() for word in name_words)
-        fields = "".join(f"    {word}: {types.get(key, 'str')}\n" for word, key in words.items())
-        bodies.append(f"\n\nclass {name}(TypedDict, total=False):\n" + _doc(s.brief, "    ") + "\n" + fields)
+
+    def body(refs: tuple[Ref, ...], inherited: set[str]) -> str:
+        words = {_word(r.key): r.key for r in refs if r.key not in NO_ARGUMENTS}
+        if clash := [word for word, key in words.items() if used.setdefault(word, key) != key]:
+            raise ValueError(f"two attributes make the same keyword {clash[0]}")
+        return "".join(f"    {word}: {types.get(key, 'str')}\n" for word, key in words.items() if key not in inherited)
+
+    named = [(s, s.id.rpartition(".")[2]) for s in registry.spans.values()]
+    named += [(e, e.id.removeprefix("quantum.")) for e in registry.events.values()]
+    grouped = [
+        (s, name, [r["ref_group"] for r in s.raw.get("attributes", []) if "ref_group" in r]) for s, name in named
+    ]
+    bases = {group: refs for group, refs in registry.shared.items() if any(group in groups for _, _, groups in grouped)}
+    out = [
+        f"\n\nclass {_class(group)}(TypedDict, total=False):\n"
+        + _doc(f"The attributes of `{group}`.", "    ")
+        + "\n"
+        + body(refs, set())
+        for group, refs in bases.items()
+    ]
+    for signal, name, groups in grouped:
+        inherited = {r.key for group in groups for r in bases[group]}
+        parents = ", ".join([_class(group) for group in groups] or ["TypedDict"])
+        own = body(signal.attributes, inherited)
+        out.append(
+            f"\n\nclass {_class(name)}({parents}, total=False):\n"
+            + _doc(signal.brief, "    ")
+            + (f"\n{own}" if own else "")
+        )
     return (
         HEADER.format(
             doc="What spans and events made by hand take as keywords: names of attributes with `_` for dots, without `quantum`."
         )
         + "from collections.abc import Sequence\nfrom typing import Final, TypedDict\n"
-        + "".join(bodies)
+        + "".join(out)
         + "\n"
         + _mapping("ARGUMENTS", "dict[str, str]", dict(sorted(used.items())))
         + _doc("Keyword → attribute.")
     )
+
+
+def _word(key: str) -> str:
+    return key.removeprefix("quantum.").replace(".", "_")
+
+
+def _class(name: str) -> str:
+    return "".join(word.capitalize() for word in _word(name).split("_"))
 
 
 def _tables(registry: Registry) -> str:

@@ -32,7 +32,19 @@ class Service:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     end: str = "COMPLETED"
     refuse: str = ""
+    device_status: str = "ONLINE"
+    waiting: dict[str, str] = field(default_factory=lambda: {"Normal": "17", "Priority": "3"})
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def device(self, arn: str) -> dict[str, Any]:
+        tasks = [
+            {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": kind, "queueSize": self.waiting[kind]}
+            for kind in self.waiting
+        ]
+        return {
+            "deviceArn": arn, "deviceName": "Aria-1", "deviceType": "QPU", "providerName": "IonQ", "deviceStatus": self.device_status,
+            "deviceCapabilities": "{}", "deviceQueueInfo": [*tasks, {"queue": "JOBS_QUEUE", "queueSize": "5"}],
+        }  # fmt: skip
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -120,6 +132,8 @@ def serving() -> Iterator[tuple[Service, AwsSession]]:
             path = unquote(self.path.partition("?")[0])
             if path.startswith("/quantum-task/"):
                 self.answer(json.dumps(service.get(path.removeprefix("/quantum-task/"))))
+            elif path.startswith("/device/"):
+                self.answer(json.dumps(service.device(path.removeprefix("/device/"))))
             else:
                 self.answer(result_document())
 

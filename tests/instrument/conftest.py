@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from eigenspan.instrument import _metrics
 from tests.instrument.recording import Recorder, conforms
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """A fresh recorder; what it has recorded in the end conforms to the registry."""
+    monkeypatch.setattr(_metrics, "_from_spans", True)
     made = Recorder()
     yield made
     for span in made.spans:

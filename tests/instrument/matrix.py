@@ -1,4 +1,5 @@
-"""Every entry point of every library, run for real: what spans it gives. `python -m tests.instrument.matrix` writes the page.
+"""Every entry point of every library, run for real: what spans it gives. `python -m tests.instrument.matrix` writes the page,
+and with `--check` only says whether it is up to date.
 
 test_matrix.py runs the same cases and fails when the page says something else.
 """
@@ -6,6 +7,8 @@ test_matrix.py runs the same cases and fails when the page says something else.
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eigenspan.instrument import _metrics
 from tests.instrument.recording import Recorder
 
 PAGE = Path(__file__).resolve().parents[2] / "python-sdk" / "INSTRUMENTATION.md"
@@ -80,6 +84,18 @@ def virtual_engine() -> Any:
     return engine.get_processor("rainbow").get_sampler().run(placed, repetitions=5)
 
 
+def engine() -> Any:
+    import cirq
+
+    from tests.instrument.google_server import PROCESSOR, serving
+
+    a, b = cirq.GridQubit(3, 2), cirq.GridQubit(4, 2)
+    with serving() as (_, served):
+        return served.get_sampler(PROCESSOR).run(
+            cirq.Circuit(cirq.CZ(a, b), cirq.measure(a, b, key="m")), repetitions=5
+        )
+
+
 def bell_qiskit(*, measured: bool = True) -> Any:
     from qiskit import QuantumCircuit
 
@@ -127,6 +143,40 @@ def runtime_sampler(backend: Any, circuit: Any) -> Any:
     from qiskit_ibm_runtime import SamplerV2
 
     return SamplerV2(mode=backend).run([circuit], shots=10).result()
+
+
+def runtime_batch(backend: Any, circuit: Any) -> Any:
+    from qiskit_ibm_runtime import Batch, SamplerV2
+
+    with Batch(backend=backend) as batch:
+        return SamplerV2(mode=batch).run([circuit], shots=10).result()
+
+
+def runtime_session(backend: Any, circuit: Any) -> Any:
+    from qiskit_ibm_runtime import SamplerV2, Session
+
+    with Session(backend=backend) as session:
+        return SamplerV2(mode=session).run([circuit], shots=10).result()
+
+
+def executor(backend: Any, circuit: Any) -> Any:
+    from qiskit_ibm_runtime import Executor, QuantumProgram
+
+    program = QuantumProgram(shots=10)
+    program.append_circuit_item(circuit)
+    return Executor(mode=backend).run(program).result()
+
+
+def at_ibm(call: Callable[[Any, Any], Any]) -> Callable[[], Any]:
+    def run() -> Any:
+        from tests.instrument.ibm_server import BACKEND, NAME, result_of, serving
+
+        circuit = compiled(BACKEND)
+        with serving() as (state, service):
+            state.result = result_of(circuit)
+            return call(service.backend(NAME), circuit)
+
+    return run
 
 
 def local_braket(call: Callable[[Any, Any], Any]) -> Callable[[], Any]:
@@ -184,6 +234,7 @@ CASES = [
     Case("Cirq", "Simulator.simulate", simulator(lambda s, c: s.simulate(c))),
     Case("Cirq", "optimize_for_target_gateset", transformer),
     Case("Cirq-Google", "ProcessorSampler.run, virtual engine", virtual_engine),
+    Case("Cirq-Google", "ProcessorSampler.run, Quantum Engine", engine),
     Case("Qiskit", "transpile", qiskit("qiskit.transpile", lambda f: f(bell_qiskit(), basis_gates=["rz", "sx", "cx"]))),
     Case("Qiskit", "StatevectorSampler.run", qiskit("qiskit.primitives.StatevectorSampler", lambda k: k().run([bell_qiskit()]).result())),
     Case("Qiskit", "StatevectorEstimator.run", qiskit("qiskit.primitives.StatevectorEstimator", estimator)),
@@ -192,6 +243,10 @@ CASES = [
     Case("Qiskit", "EstimatorV2.run of Aer", qiskit("qiskit_aer.primitives.EstimatorV2", estimator)),
     Case("Qiskit IBM Runtime", "backend.run, fake", fake(lambda b, c: b.run(c, shots=10).result())),
     Case("Qiskit IBM Runtime", "SamplerV2.run, local mode", fake(runtime_sampler)),
+    Case("Qiskit IBM Runtime", "Batch, local mode", fake(runtime_batch)),
+    Case("Qiskit IBM Runtime", "Executor.run, local mode", fake(executor)),
+    Case("Qiskit IBM Runtime", "SamplerV2.run, to its result", at_ibm(runtime_sampler)),
+    Case("Qiskit IBM Runtime", "Session, to its result", at_ibm(runtime_session)),
     Case("Amazon Braket", "LocalSimulator.run", local_braket(lambda d, c: d.run(c, shots=5).result())),
     Case("Amazon Braket", "LocalSimulator.run_batch", local_braket(lambda d, c: d.run_batch([c, c], shots=5, max_parallel=1).results())),
     Case("Amazon Braket", "AwsQuantumTask, to its result", aws(batch=False)),
@@ -234,8 +289,13 @@ def shown(line: str, times: int) -> str:
 
 
 def main() -> None:
-    rows = [row(case, Recorder()) for case in CASES]
-    PAGE.write_text(HEAD + "\n".join(rows) + "\n")
+    _metrics.measure_spans(True)
+    logging.disable(logging.WARNING)
+    page = HEAD + "\n".join(row(case, Recorder()) for case in CASES) + "\n"
+    if "--check" not in sys.argv:
+        PAGE.write_text(page)
+    elif page != PAGE.read_text():
+        sys.exit(f"{PAGE.name} says what is not so; run: python -m tests.instrument.matrix")
 
 
 if __name__ == "__main__":

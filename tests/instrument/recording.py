@@ -16,11 +16,12 @@ from opentelemetry.trace import StatusCode
 
 from eigenspan.schema.findings import Finding
 from eigenspan.schema.validate import validate
+from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv.spans import SPAN_TYPE, SPANS
 from eigenspan.semconv.tables import TYPES
 
-VOLATILE = ("duration", "_time", "job.id", "otel.span.type")
+VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "circuit.hash", "logical.hash")
 
 
 class Recorder:
@@ -28,7 +29,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
-        self.tracer_provider = TracerProvider()
+        self.tracer_provider = TracerProvider(id_generator=SystemIdGenerator())
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.reader = InMemoryMetricReader()
         self.meter_provider = MeterProvider([self.reader])

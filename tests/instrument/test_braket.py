@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from eigenspan.instrument import _prices
@@ -22,6 +23,8 @@ from braket.devices import LocalSimulator
 from braket.tracking import Tracker
 
 from eigenspan.instrument.braket import BraketInstrumentor
+from eigenspan.sdk.job_sources import BraketJobs
+from eigenspan.sdk.watch import spans_of
 from tests.instrument.braket_server import QPU, Service, serving
 
 BELL = Circuit().h(0).cnot(0, 1)
@@ -229,6 +232,16 @@ def test_with_jobs_left_to_a_watcher_there_is_no_execution(recorder: Recorder) -
     assert recorder.tree() == ["submit Aria-1 PRODUCER", "poll Aria-1 CLIENT", "  result Aria-1 CLIENT"]
 
 
+def test_a_watcher_makes_the_same_spans_as_the_submitter(spans: Recorder, aws: tuple[Service, AwsSession]) -> None:
+    task = create(aws[1])
+    task.result()
+    watched = spans_of(BraketJobs(aws[1].braket_client).job(task.id, None), "link", Resource({}))
+    recorded = [spans.named(f"{phase} Aria-1")[0] for phase in ("job", "queue", "execute")]
+    assert [(s.context.trace_id, s.context.span_id, s.parent.span_id, s.kind) for s in watched] == [
+        (s.context.trace_id, s.context.span_id, s.parent.span_id, s.kind) for s in recorded
+    ]
+
+
 def test_costs_by_brakets_own_tracker(
     spans: Recorder, aws: tuple[Service, AwsSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +275,30 @@ def test_costs_by_a_price_table(
         "quantum.cost.type": "shot",
     }
     assert spans.points("quantum.cost.spend", "quantum.cost.type") == {("task",): 0.5, ("shot",): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "status", "expected"),
+    [
+        ({"Normal": "17", "Priority": "3"}, "ONLINE", (20, 1)),
+        ({"Normal": ">4000"}, "OFFLINE", (4000, 0)),
+        ({}, "ONLINE", (None, 1)),
+    ],
+)
+def test_what_a_device_says_of_its_queue_is_measured(
+    spans: Recorder,
+    aws: tuple[Service, AwsSession],
+    waiting: dict[str, str],
+    status: str,
+    expected: tuple[int | None, int],
+) -> None:
+    service, session = aws
+    service.waiting, service.device_status = waiting, status
+    session.get_device(QPU)
+    queue, online = (
+        spans.points(f"quantum.backend.{name}", "quantum.backend.name") for name in ("queue.jobs", "availability")
+    )
+    assert (queue.get(("Aria-1",)), online[("Aria-1",)]) == expected
 
 
 def test_suppression_is_honoured(spans: Recorder, aws: tuple[Service, AwsSession]) -> None:

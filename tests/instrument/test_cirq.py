@@ -218,35 +218,3 @@ def test_a_transformation_tells_the_circuit_as_written_and_as_made(spans: Record
     facts = stable(spans.named("transpile")[0])
     assert facts["quantum.circuit.logical.gate_count"] == 2
     assert facts["quantum.circuit.gate_count"] > 2
-
-
-def test_a_submission_to_google_leaves_its_traceparent_in_the_labels(spans: Recorder) -> None:
-    """The processor is Cirq's own class without its client; what it would send is kept."""
-    import duet
-    from cirq_google.engine.engine_processor import EngineProcessor
-
-    from eigenspan.instrument._propagate import submitter
-
-    kept: dict[str, Any] = {}
-
-    class Client(EngineProcessor):
-        __module__ = EngineProcessor.__module__
-
-        def __init__(self) -> None:
-            self.processor_id = "willow_pink"
-
-        async def run_sweep_async(self, program: Any, **given: Any) -> Any:
-            kept.update(given)
-            return _Job()
-
-    duet.run(Client().run_sweep_async, BELL, repetitions=5, job_labels={"team": "x"})
-    assert spans.tree() == ["submit willow_pink PRODUCER"]
-    labels = kept["job_labels"]
-    assert labels.pop("team") == "x"
-    assert submitter(labels)[0].span_id == spans.spans[0].context.span_id
-    assert set(labels) == {"traceparent"}
-
-
-class _Job:
-    def id(self) -> str:
-        return "job"

@@ -218,6 +218,32 @@ def test_over_another_library_the_execution_is_the_inner_one(
     assert spans.executions() == {(backend, True): 1}
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "package", "library", "backend", "runs"),
+    [
+        ("braket.local.qubit", "braket.pennylane_plugin", "braket", "StateVectorSimulator", 1),
+        ("qiskit.aer", "pennylane_qiskit", "qiskit", "aer_simulator", 1),
+        ("qiskit.basicsim", "pennylane_qiskit", "qiskit", "basic_simulator", 1),
+        ("cirq.simulator", "pennylane_cirq", "cirq", "Simulator", 2),  # it simulates for the state, and for the value
+    ],
+)
+def test_real_plugins_leave_the_execution_to_their_library(
+    spans: Recorder, name: str, package: str, library: str, backend: str, runs: int
+) -> None:
+    pytest.importorskip(package)
+    inner = other(library)
+    inner.instrument(tracer_provider=spans.tracer_provider, meter_provider=spans.meter_provider, skip_dep_check=True)
+    try:
+        ansatz(qml.device(name, wires=2), diff_method=None)(0.3)
+    finally:
+        inner.uninstrument()
+    tree = [line for line in spans.tree() if "result" not in line and "transpile" not in line]
+    executions = [f"  execute {backend} INTERNAL"] * runs
+    assert tree == ["circuit assembly energy INTERNAL", f"batch {name} INTERNAL", *executions]
+    assert spans.executions() == {(backend, True): runs}
+
+
 @pytest.mark.parametrize("hand_over", [by_itself, through_braket])
 def test_over_a_library_without_spans_the_device_is_the_execution(spans: Recorder, hand_over: Any) -> None:
     if hand_over is through_braket:
@@ -225,6 +251,23 @@ def test_over_a_library_without_spans_the_device_is_the_execution(spans: Recorde
     ansatz(Plugin(hand_over), diff_method=None)(0.3)
     assert spans.tree() == ["circuit assembly energy INTERNAL", "execute plugin INTERNAL"]
     assert spans.executions() == {("plugin", True): 1}
+
+
+@pytest.mark.parametrize("method", ["parameter-shift", "adjoint"])
+def test_what_jax_has_compiled_links_to_where_it_was_traced(spans: Recorder, method: str) -> None:
+    jax = pytest.importorskip("jax")
+    run = jax.jit(jax.value_and_grad(ansatz(qml.device("lightning.qubit", wires=2), diff_method=method)))
+    with spans.tracer.start_as_current_span("first") as first:
+        run(0.3)
+    spans.exporter.clear()
+    with spans.tracer.start_as_current_span("second"):
+        value, slope = run(0.3)
+    assert (float(value), float(slope)) == pytest.approx((0.95534, -0.29552), abs=1e-3)
+    once = ["  parameter binding INTERNAL", "  execute lightning.qubit INTERNAL"]
+    assert spans.tree() == ["second INTERNAL", *once * (len(spans.tree()) // 2)]
+    bindings = spans.named("parameter binding")
+    assert bindings
+    assert all([link.context for link in one.links] == [first.get_span_context()] for one in bindings)
 
 
 def test_suppression_is_honoured(spans: Recorder) -> None:

@@ -81,7 +81,7 @@ def eventually(get, timeout_s: float = 30):
     while True:
         try:
             found = get()
-        except urllib.error.HTTPError as error:
+        except OSError as error:  # refused, or no answer yet
             found = None
             said = error
         else:

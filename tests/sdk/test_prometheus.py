@@ -9,6 +9,7 @@ import pytest
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 
+from eigenspan.instrument import _metrics
 from eigenspan.instrument._metrics import metrics_of
 from eigenspan.sdk import llm, spans, workflow
 from eigenspan.sdk.prometheus import _LABELS, _OTHERS, FieldMetrics
@@ -22,6 +23,7 @@ def field(monkeypatch: pytest.MonkeyPatch) -> Iterator[FieldMetrics]:
     made = FieldMetrics()
     provider = MeterProvider([made])
     monkeypatch.setattr(metrics._internal, "_METER_PROVIDER", provider)
+    monkeypatch.setattr(_metrics, "_from_spans", True)
     yield made
     provider.shutdown()
 

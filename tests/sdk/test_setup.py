@@ -258,3 +258,73 @@ def test_metrics_too_work_again_after_a_shutdown() -> None:
             eigenspan.shutdown()
         """
     )
+
+
+def test_the_programs_random_numbers_are_what_they_were() -> None:
+    """Python's and NumPy's next numbers, and a simulator's seeded results, with and without spans around them."""
+    run(
+        """
+        import random
+        import numpy
+        import cirq
+        import eigenspan
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        circuit = cirq.Circuit(cirq.H(cirq.LineQubit(0)), cirq.measure(cirq.LineQubit(0), key="m"))
+
+        def numbers():
+            random.seed(7), numpy.random.seed(7)
+            with eigenspan.workflow("w", correlation_id="c"):
+                bits = cirq.Simulator(seed=numpy.random).run(circuit, repetitions=20).measurements["m"].ravel().tolist()
+            return bits, random.random(), numpy.random.random()
+
+        bare = numbers()
+        exporter = InMemorySpanExporter()
+        eigenspan.setup("svc", processors=[SimpleSpanProcessor(exporter)], metric_readers=[InMemoryMetricReader()])
+        assert numbers() == bare
+        assert len(exporter.get_finished_spans()) == 2
+        """
+    )
+
+
+def test_threads_and_tasks_of_one_program_keep_their_traces_apart() -> None:
+    """Four threads and four asyncio tasks run circuits at once: each execution is below its own workflow."""
+    run(
+        """
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        import eigenspan
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        exporter = InMemorySpanExporter()
+        eigenspan.setup("svc", processors=[SimpleSpanProcessor(exporter)], instrument=["cirq"])
+        import cirq
+        circuit = cirq.Circuit(cirq.measure(cirq.LineQubit(0), key="m"))
+
+        def one(n):
+            with eigenspan.workflow(f"w{n}"):
+                cirq.Simulator().run(circuit)
+
+        async def task(n):
+            with eigenspan.workflow(f"w{n}"):
+                await asyncio.sleep(0)
+                await cirq.Simulator().run_async(circuit)
+                await asyncio.sleep(0)
+
+        async def main():
+            await asyncio.gather(*(task(n) for n in range(4, 8)))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(4)))
+        asyncio.run(main())
+        spans = exporter.get_finished_spans()
+        workflows = {span.context.span_id: span for span in spans if span.name.startswith("workflow")}
+        executions = [span for span in spans if span.name == "execute Simulator"]
+        assert len(workflows) == len(executions) == 8
+        assert len({span.parent.span_id for span in executions}) == 8
+        for span in executions:
+            assert span.attributes["quantum.workflow.name"] == workflows[span.parent.span_id].attributes["quantum.workflow.name"]
+        """
+    )

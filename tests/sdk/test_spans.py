@@ -285,3 +285,20 @@ def test_stages_and_fallbacks_of_a_workflow_are_measured(recorder: Recorder) -> 
     assert recorder.points("quantum.fallback.answers", "quantum.fallback.kind", "quantum.workflow.name") == {
         ("simulator", "w"): 1
     }
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_function_that_makes_a_circuit_describes_it(recorder: Recorder, library: str) -> None:
+    @spans.circuit_assembly(circuit_name="bell")
+    def make() -> Any:
+        return bell(library)
+
+    @spans.circuit_assembly()
+    async def make_later() -> Any:
+        return bell(library)
+
+    asyncio.run(make_later())
+    make()
+    for span in recorder.spans:
+        assert span.attributes["quantum.circuit.two_qubit_gate_count"] == 1
+        assert span.attributes["quantum.circuit.hash"].startswith("sha256:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from eigenspan.semconv import attributes as q
+from eigenspan.store.day import StoreError
 from eigenspan.store.traces import Filters, TraceStore
 
 NS = 10**9
@@ -110,7 +112,7 @@ def test_the_newest_come_first_and_no_more_than_asked(store):
 
 def test_an_empty_store_has_nothing(store):
     assert store.newest() == []
-    assert store.values() == {}
+    assert store.values() == {"service": [], "backend": []}
     assert store.counts()["traces"] == 0
 
 
@@ -302,3 +304,38 @@ def test_a_file_that_is_being_made_is_no_error(tmp_path):
     (tmp_path / "2026-03-01.db").touch()
     with TraceStore(tmp_path, read_only=True) as store:
         assert store.newest() == []
+
+
+def test_a_day_that_is_too_large_goes_on_in_another_file_and_the_cap_holds(tmp_path, calendar):
+    cap = 12 << 20
+    noise = random.Random(1)
+    with TraceStore(tmp_path, today=calendar, max_bytes=cap) as store, TraceStore(tmp_path, read_only=True) as reader:
+        for number in range(1, 41):
+            put(store, number, note=noise.randbytes(250_000).hex())
+            assert sum(file.stat().st_size for file in tmp_path.iterdir()) < cap
+            assert ids(reader.newest(limit=1)) == [number]
+        kept = ids(store.newest(limit=50))
+        assert kept == list(range(40, 40 - len(kept), -1))
+        assert len(kept) > 15
+        assert store.removed[0] == f"{DAY}"
+        assert store.removed[1:] == [f"{DAY}.{part:02}" for part in range(2, len(store.removed) + 1)]
+        put(store, 40, first=7, note="")
+        (whole,) = [row for row in reader.newest() if ids([row]) == [40]]
+        assert whole.spans == 2
+    with TraceStore(tmp_path, today=calendar, max_bytes=cap) as store:
+        put(store, 41)
+        found = ids(store.newest(limit=50))
+        assert found == [41, *kept][: len(found)]
+        assert len(found) > 15
+
+
+def test_a_file_of_another_version_is_not_touched(tmp_path):
+    path = tmp_path / f"{DAY}.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE trace (something)")
+    for read_only in (True, False):
+        with (
+            TraceStore(tmp_path, read_only=read_only, today=Calendar()) as store,
+            pytest.raises(StoreError, match="version"),
+        ):
+            store.newest() if read_only else put(store, 1)

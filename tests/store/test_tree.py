@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from eigenspan.store.tree import summarise, tree_of
+from eigenspan.store.tree import tree_of
+from tests.store.plain import summary
 
 
 def traces(*spans: tuple[int, int, int]) -> TracesData:
@@ -64,7 +65,17 @@ def test_every_span_is_shown_once(spans):
     assert sorted(int(node.name) for node in nodes) == sorted(own for own, _, _ in spans)
     for before, node in pairwise(nodes):
         assert node.depth <= before.depth + 1
-    assert summarise(traces(*spans)).spans == len(spans)
+    assert summary(traces(*spans)).spans == len(spans)
+
+
+@pytest.mark.parametrize(
+    ("success", "error"), [("false", True), ("False", True), (False, True), ("true", False), (True, False), ("", False)]
+)
+def test_a_failure_may_be_said_as_text(success, error):
+    data = traces((1, 0, 1))
+    value = data.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="quantum.execution.success").value
+    setattr(value, "bool_value" if isinstance(success, bool) else "string_value", success)
+    assert [node.error for node in tree_of(data)] == [error]
 
 
 def test_errors_are_what_the_collector_counts():

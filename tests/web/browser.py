@@ -7,6 +7,7 @@ import os
 import shutil
 import statistics
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Self
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -119,6 +121,20 @@ class Sender:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(start_ns + int(seconds * NS))
         return span
+
+
+def send_logs(port: int, trace: str, span: str, records: list[tuple[str, int, int, str]]) -> None:
+    """Log records of (severity's text, its number, time, body), as a log SDK sends them."""
+    data = LogsData()
+    resource = data.resource_logs.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = "portfolio-qaoa"
+    into = resource.scope_logs.add().log_records
+    for text, number, time_ns, body in records:
+        record = into.add(trace_id=bytes.fromhex(trace), span_id=bytes.fromhex(span), time_unix_nano=time_ns)
+        record.severity_text, record.severity_number, record.body.string_value = text, number, body
+    headers = {"Content-Type": "application/x-protobuf"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/logs", data.SerializeToString(), headers)
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 def trace_id(span) -> str:

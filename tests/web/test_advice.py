@@ -8,12 +8,12 @@ import pytest
 
 from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.store import Event
+from eigenspan.figures.measured import measured
+from eigenspan.figures.releases import Release
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
 from eigenspan.web import advice
-from eigenspan.web.measured import measured
-from eigenspan.web.releases import Release
-from tests.web.measured_cases import HOUR_S, NOW_NS, NS, quiet
+from tests.figures.cases import HOUR_S, NOW_NS, NS, quiet
 
 RELEASE = Release("service", "svc", "2.0", "1.0", NOW_NS - int(HOUR_S * NS), number=7)
 

@@ -44,7 +44,7 @@ def test_a_trace_in_the_shape_of_the_ui(client):
         "tags": [
             {"key": "quantum.backend.name", "type": "string", "value": "perth"}, {"key": "shots", "type": "int64", "value": 2000},
             {"key": "span.kind", "type": "string", "value": "client"}, {"key": "otel.status_code", "type": "string", "value": "ERROR"},
-            {"key": "error", "type": "bool", "value": True},
+            {"key": "error", "type": "bool", "value": True}, {"key": "w3c.tracestate", "type": "string", "value": "ot=th:0"},
         ],
     }  # fmt: skip
 

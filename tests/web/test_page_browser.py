@@ -9,7 +9,8 @@ import pytest
 
 from eigenspan.web import words
 from tests.e2e.harness import running
-from tests.web.browser import EVIL, LARGE, RULES, Sender, chromium, fill, lagos, median_of, shot, workflow
+from tests.partners.programs import eventually
+from tests.web.browser import EVIL, LARGE, RULES, Sender, chromium, fill, lagos, median_of, send_logs, shot, workflow
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -25,7 +26,14 @@ def filled(tmp_path_factory):
         ids = fill(collector.ports["http"], taken)
         collector.wait_until_decided(60)
         url = f"http://127.0.0.1:{collector.ports['page']}"
-        yield SimpleNamespace(url=url, ids=ids, document=document, taken=taken, ports=collector.ports)
+
+        def started_ns(trace: str, span: str) -> int:
+            (node,) = [n for n in collector.collector.store.trace(trace).tree() if n.span_id == span]
+            return node.start_ns
+
+        yield SimpleNamespace(
+            url=url, ids=ids, document=document, taken=taken, ports=collector.ports, started_ns=started_ns
+        )
 
 
 def names(page) -> list[str]:
@@ -97,6 +105,40 @@ def test_a_trace_opens_on_what_failed_and_spans_expand(page, filled):
     assert "errors" in rule
     assert "Stands for" in rule
     assert "1 trace" in rule
+
+
+def test_logs_stand_at_their_time_in_the_waterfall_and_in_the_panel(page, filled):
+    page.goto(f"{filled.url}/trace/{filled.ids['error']}")
+    row = page.get_by_role("treeitem", name="execute on backend")
+    span_id, begins = (
+        row.get_attribute("data-key"),
+        filled.started_ns(filled.ids["error"], row.get_attribute("data-key")),
+    )
+    lines = [
+        ("INFO", 9, 1_000_000, "sent to the queue"),
+        ("WARN", 13, 2_000_000, EVIL),
+        ("boom", 17, 3_000_000, "shots exceed the limit"),
+    ]
+    send_logs(
+        filled.ports["http"],
+        filled.ids["error"],
+        span_id,
+        [(text, n, begins + ns, body) for text, n, ns, body in lines],
+    )
+    send_logs(filled.ports["http"], filled.ids["error"], "ab" * 8, [("INFO", 9, begins, "of a span that never came")])
+    eventually(lambda: page.reload() and page.locator("circle.log").count() == 3 and page.locator("#logs").count())
+    dots = row.locator("circle.log")
+    assert dots.evaluate_all("all => all.map(e => e.getAttribute('class'))") == ["log info", "log warn", "log error"]
+    assert "3 logs" in row.get_attribute("aria-label")
+    at = dots.evaluate_all("all => all.map(e => Number.parseFloat(e.getAttribute('cx')))")
+    assert at == sorted(at)
+    details = page.get_by_role("complementary", name="Span details")
+    said = details.locator(".logs li")
+    assert said.locator(".chip").all_inner_texts() == ["INFO", "WARN", "boom"]
+    assert EVIL in said.nth(1).inner_text()
+    assert "2.00 ms" in said.nth(1).inner_text() or "2 ms" in said.nth(1).inner_text()
+    assert "of a span that never came" in page.get_by_role("region", name="Logs of no span here").inner_text()
+    shot(page, "trace-logs")
 
 
 @pytest.mark.parametrize(("which", "share"), [("first", 1.0), ("second", 0.5)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
 import re
 import sqlite3
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from eigenspan.calibration.store import CalibrationStore
@@ -155,6 +157,22 @@ def test_what_is_not_there_is_a_clean_page(traced, path):
 
 
 TOLD = {"kind": "service", "name": "svc", "version": "2", "at": "2026-03-01T00:00:00Z", "note": EVIL}
+
+
+def test_logs_are_escaped_wherever_they_are_shown(traced, store):
+    data = LogsData()
+    scope = data.resource_logs.add().scope_logs.add()
+    for span_id in ("01" * 8, "ff" * 8):
+        record = scope.log_records.add(trace_id=bytes.fromhex(ID), span_id=bytes.fromhex(span_id), severity_number=17)
+        record.severity_text = record.body.string_value = record.event_name = EVIL
+        record.attributes.add(key=EVIL).value.string_value = EVIL
+    store.write_logs([("", data.SerializeToString())])
+    for path in (f"/trace/{ID}?span={'01' * 8}", f"/trace/{ID}/spans/{'01' * 8}"):
+        answer = traced.get(*path.split("?"))
+        assert answer.status == 200
+        assert html.escape(EVIL[:20]) in answer.text
+        assert EVIL not in answer.text
+    assert "Logs of no span here" in traced.get(f"/trace/{ID}").text
 
 
 def post(client, token: bytes, document) -> Answer:

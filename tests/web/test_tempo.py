@@ -23,6 +23,7 @@ def workflow(number: int, *, service="vqe", seconds=2, failed=False, **attribute
     for i, name in enumerate(("workflow", "execute")):
         span = spans.add(trace_id=number.to_bytes(16, "big"), span_id=bytes([i + 1]) * 8, name=name, kind=1 + 2 * i)
         span.parent_span_id = b"\1" * 8 if i else b""
+        span.trace_state = "ot=th:0"
         span.start_time_unix_nano = START + number * NS
         span.end_time_unix_nano = span.start_time_unix_nano + seconds * NS
     put(span, {k.replace("__", "."): v for k, v in attributes.items()})
@@ -91,7 +92,7 @@ def test_a_search_is_answered_as_tempo_does(client):
                 "durationMs": 2000, "spanSet": spanset, "spanSets": [spanset],
             }
         ],
-        "metrics": {"inspectedTraces": 2},
+        "metrics": {"inspectedTraces": 1},
     }  # fmt: skip
 
 
@@ -140,6 +141,23 @@ def test_tags_and_their_values(client):
         "unset",
         "error",
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "keys", "services"),
+    [((1, 1), ["quantum.backend.name", "shots"], ["vqe"]), ((3, 3), ["ok"], ["qaoa"]), ((50, 60), [], []),
+     ((2, 60), ["ok", "quantum.backend.name", "shots"], ["qaoa", "vqe"])],
+)  # fmt: skip
+def test_tags_and_values_are_those_of_the_time_range(client, seconds, keys, services):
+    start, end = (START // NS + second for second in seconds)
+    window = f"start={start}&end={end}"
+    assert client.get("/tempo/api/v2/search/tags", f"scope=span&{window}").json["scopes"] == (
+        [{"name": "span", "tags": keys}] if keys else []
+    )
+    for tag in ("resource.service.name", "rootServiceName"):
+        answer = client.get(f"/tempo/api/v2/search/tag/{tag}/values", window).json["tagValues"]
+        assert [v["value"] for v in answer] == services
+    assert client.get("/tempo/api/search/tag/service.name/values", window).json["tagValues"] == services
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::answer::Refusal;
+
+/// How long a group waits at the most for as many as came together last time: a sync costs as much for one as for all.
+const GATHER: Duration = Duration::from_micros(200);
 
 /// What a payload carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,10 @@ pub struct Seen {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    /// How many the last group was.
+    taken: usize,
+    /// How many the commit thread would rather have at once.
+    enough: usize,
     closed: bool,
 }
 
@@ -181,21 +189,34 @@ impl Door {
             return drop(waiting.answer.send(Err(refusal)));
         }
         queue.waiting.push_back(waiting);
-        if queue.waiting.len() == 1 {
+        if queue.waiting.len() == 1 || queue.waiting.len() == queue.enough {
             self.queued.notify_one();
         }
     }
 
     /// Waits for payloads and moves at most `most` into `group`; false once the queue is closed and empty.
+    ///
+    /// Clients that wait for their answers come again together: those of the last group, and those who came while it
+    /// was written. One that is alone does not wait, because it was alone the last time.
     pub fn next(&self, group: &mut Vec<Waiting>, most: usize) -> bool {
         let mut queue = locked(&self.queue);
+        queue.enough = most.min(queue.taken + queue.waiting.len());
         while queue.waiting.is_empty() {
             if queue.closed {
                 return false;
             }
             queue = self.queued.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        let until = Instant::now() + GATHER;
+        while queue.waiting.len() < queue.enough && !queue.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            queue = self.queued.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
         let count = queue.waiting.len().min(most);
+        queue.taken = count;
         group.extend(queue.waiting.drain(..count));
         true
     }

@@ -27,7 +27,7 @@ _COMMANDS = {
     "archive": "archive",
     "why": "why",
     "providers": "providers",
-    "backends": "providers",
+    "backends": "backends",
 }
 
 

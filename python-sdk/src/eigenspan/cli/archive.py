@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from eigenspan.cli.common import DATA
+from eigenspan.cli.common import DATA, PROGRESS
+from eigenspan.cli.common import progress as saying
 from eigenspan.store import archive as archives
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON line a day.")
@@ -31,13 +32,14 @@ def archive() -> None:
     help="Only days at least this long ago.",
 )
 @click.option("--keep", is_flag=True, help="Leave the days in the store.")
+@PROGRESS
 @_JSON
-def run(where: str, data: Path, older_than: int, keep: bool, as_json: bool) -> None:
+def run(*, where: str, data: Path, older_than: int, keep: bool, progress: bool | None, as_json: bool) -> None:
     """Write finished days to WHERE, a directory or a URL such as s3://bucket/prefix; a day leaves the store once it is verified."""
     to = archives.destination(where)
-    before = datetime.now(UTC).date() - timedelta(days=older_than - 1)
-    for file in archives.days(data.expanduser() / "traces", before):
-        counts = archives.archive(file, to, keep=keep)
+    for file in archives.days(data.expanduser() / "traces", datetime.now(UTC), older_than):
+        with saying(f"{file.stem}: rows", archives.rows_of(file), progress) as advance:
+            counts = archives.archive(file, to, keep=keep, progress=advance)
         click.echo(
             json.dumps({"day": file.stem} | counts)
             if as_json
@@ -49,9 +51,11 @@ def run(where: str, data: Path, older_than: int, keep: bool, as_json: bool) -> N
 @click.argument("where")
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
 @DATA
+@PROGRESS
 @_JSON
-def restore(where: str, day: datetime, data: Path, as_json: bool) -> None:
+def restore(*, where: str, day: datetime, data: Path, progress: bool | None, as_json: bool) -> None:
     """Put an archived DAY back into the store."""
-    bodies = archives.restore(archives.destination(where), day.date(), data.expanduser() / "traces")
-    shown = day.date().isoformat()
+    source, shown = archives.destination(where), day.date().isoformat()
+    with saying(f"{shown}: rows", None, progress) as advance:
+        bodies = archives.restore(source, day.date(), data.expanduser() / "traces", advance)
     click.echo(json.dumps({"day": shown, "traces": bodies}) if as_json else f"{shown}: {bodies} bodies")

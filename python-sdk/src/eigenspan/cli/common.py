@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from eigenspan.collector.config import load
 from eigenspan.collector.settings import Service, Settings
 from eigenspan.collector.state import State
 
+_SAID_S = 0.5
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -20,6 +23,35 @@ DATA = click.option(
     show_default=True,
     help="A collector's directory.",
 )
+
+
+PROGRESS = click.option(
+    "--progress/--no-progress", default=None, help="Say on stderr how far it is; by default on a terminal only."
+)
+
+
+@contextmanager
+def progress(label: str, total: int | None, wanted: bool | None) -> Iterator[Callable[[int], None]]:
+    """Say on stderr how far long work is, at most twice a second; the function takes what was done since its last call."""
+    terminal = sys.stderr.isatty()
+    shown = terminal if wanted is None else wanted
+    done, said_s = 0, float("-inf")
+
+    def advance(more: int) -> None:
+        nonlocal done, said_s
+        done += more
+        if shown and time.monotonic() - said_s >= _SAID_S:
+            said_s = time.monotonic()
+            say()
+
+    def say() -> None:
+        of = "" if total is None else f" of {total:,}"
+        click.echo(("\r" if terminal else "") + f"{label} {done:,}{of}", err=True, nl=not terminal)
+
+    yield advance
+    if shown:
+        say()
+        click.echo("", err=True, nl=terminal)
 
 
 @contextmanager

@@ -41,7 +41,11 @@ def jobs() -> None:
     "--once", is_flag=True, help="Ask once and end; without it, until every job has ended, or for ever with --discover."
 )
 @click.option("--project", help="The Google Cloud project.")
-@click.option("--metrics", is_flag=True, help="Also send the jobs' metrics: waits, durations, shots, costs.")
+@click.option(
+    "--metrics",
+    is_flag=True,
+    help="Also send the jobs' metrics: waits, durations, shots, costs. Without it a collector derives them.",
+)
 @click.option(
     "--prices", type=click.Path(exists=True, path_type=Path), help="A price table; TOML, as the documentation says."
 )
@@ -69,7 +73,7 @@ def watch(
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
 
-    from eigenspan.instrument import _prices
+    from eigenspan.instrument import _metrics, _prices
     from eigenspan.sdk.watch import Watch
 
     if prices is not None:
@@ -80,6 +84,7 @@ def watch(
     url = endpoint if "://" in endpoint else f"http://{endpoint}"
     exporter = OTLPSpanExporter(endpoint=url)
     readers = [PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=url))] if metrics else []
+    _metrics.measure_spans(metrics)
     meters = MeterProvider(readers, resource=Resource({"service.name": service_name}))
     source = _source(provider, project)
     with Watch(

@@ -1,4 +1,4 @@
-"""`eigenspan providers` and `eigenspan backends`: what ran where, and how it went."""
+"""`eigenspan providers`: providers beside each other, as the page compares them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import click
 
 from eigenspan.cli.common import DATA
 from eigenspan.cli.traces import open_traces, plain
-from eigenspan.store import providers as figures
-from eigenspan.store.traces import Filters
+from eigenspan.figures import providers as figures
+from eigenspan.figures.runs import Run, run_of
+from eigenspan.store.traces import Filters, TraceStore
+
+_LIMIT = 20_000
 
 
 @click.group()
@@ -30,40 +33,41 @@ def providers() -> None:
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1, 100_000),
-    default=10_000,
+    type=click.IntRange(1, 1_000_000),
+    default=_LIMIT,
     show_default=True,
     help="Traces to look at, the newest first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line a provider and kind of run.")
 def compare(hours: float, limit: int, data: Path, as_json: bool) -> None:
-    """Median, 95th percentile, variance, queue, errors and cost per success, for runs of one kind at a time."""
+    """Median, 95th percentile, deviation, queue, errors and cost per success of executions that are alike.
+
+    Alike: the circuit family, the shots within a factor of two, simulator or QPU. Weighted by how traces were sampled.
+    """
     with open_traces(data) as store:
-        rows = store.newest(Filters(start_ns=max(0, time.time_ns() - int(hours * 3600e9))), limit)
-        traces = (store.trace(row.trace_id) for row in rows)
-        found = figures.compare(run for trace in traces if trace for run in figures.runs_of(trace.tree()))
-    if len(rows) == limit:
+        runs = runs_since(store, time.time_ns(), hours, limit)
+    if len(runs) == limit:
         click.echo(f"eigenspan: only the newest {limit} traces were looked at; raise --limit for more", err=True)
-    for one in found:
-        if as_json:
-            click.echo(json.dumps(one.to_dict()))
-            continue
-        numbers = {
-            "s median": one.median_s, "s p95": one.p95_s, "s² variance": one.variance_s2, "s queue": one.queue_median_s,
-            "a success": one.cost_per_success,
-        }  # fmt: skip
-        shown = "  ".join(f"{value:.4g} {unit}" for unit, value in numbers.items() if value is not None)
-        kind = f"{plain(one.family) or '-'} x {one.shots or '-'} shots, {one.device}"
-        click.echo(f"{kind:40} {plain(one.provider):12} {one.runs} runs, {one.errors} errors  {shown}")
+    if outside := sum(run.weight is None for run in runs):
+        click.echo(f"eigenspan: {outside} traces do not say how they were sampled and are left out", err=True)
+    for kind, lines in figures.compare(runs).items():
+        for line in lines:
+            click.echo(json.dumps(figures.to_dict(kind, line)) if as_json else _text(kind, line))
 
 
-@click.command()
-@DATA
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line a backend.")
-def backends(data: Path, as_json: bool) -> None:
-    """The backends that stored traces ran on."""
-    with open_traces(data) as store:
-        for name, traces in sorted(store.backends().items()):
-            click.echo(
-                json.dumps({"backend": name, "traces": traces}) if as_json else f"{plain(name):40} {traces} traces"
-            )
+def runs_since(store: TraceStore, now_ns: int, hours: float, limit: int = _LIMIT) -> list[Run]:
+    """The newest traces of the last hours, as figures see them."""
+    rows = store.newest(Filters(start_ns=max(0, now_ns - int(hours * 3600e9))), limit)
+    traces = (store.trace(row.trace_id) for row in rows)
+    return [run for trace in traces if trace and (run := run_of(b"".join(trace.bodies)))]
+
+
+def _text(kind: figures.Kind, line: figures.Line) -> str:
+    told = figures.to_dict(kind, line)
+    units = {"median_s": "s median", "p95_s": "s p95", "deviation_s": "s deviation", "queue_median_s": "s queue"}
+    shown = "  ".join(f"{told[key]:.4g} {unit}" for key, unit in units.items() if told[key] is not None)
+    if line.cost_per_success is not None:
+        shown += f"  {line.cost_per_success:.4g} {plain(line.currency)} a success"
+    shots = f"{kind.shots} to {2 * kind.shots - 1}" if kind.shots else "?"
+    alike = f"{plain(kind.family) or '-'} x {shots} shots, {kind.device}"
+    return f"{alike:40} {plain(line.provider):12} {line.n} runs, {line.failed.value:.1%} failed  {shown}"

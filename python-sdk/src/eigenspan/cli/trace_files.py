@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from eigenspan.cli.common import DATA
+from eigenspan.cli.common import DATA, PROGRESS
+from eigenspan.cli.common import progress as saying
 from eigenspan.cli.traces import found_in, open_traces, plain, traces
 from eigenspan.collector.errors import BadData
 from eigenspan.collector.otlp import json_to_protobuf
 from eigenspan.store.exports import chrome, speedscope
-from eigenspan.store.traces import Filters, Stored, TraceStore
+from eigenspan.store.traces import Filters, Stored
 from eigenspan.web.otlp_json import document
 
 _FORMATS = ("otlp", "speedscope", "chrome")
@@ -28,19 +29,21 @@ _TIMEOUT_S = 30
 @click.option("--all", "everything", is_flag=True, help="Every stored trace, a line each.")
 @click.option("--format", "kind", type=click.Choice(_FORMATS), default="otlp", show_default=True)
 @DATA
-def export(trace_id: str | None, everything: bool, kind: str, data: Path) -> None:
+@PROGRESS
+def export(*, trace_id: str | None, everything: bool, kind: str, data: Path, progress: bool | None) -> None:
     """Write traces as OTLP JSON, or for speedscope or Chrome's tracing view, to the standard output."""
     if (trace_id is None) != everything:
         raise click.UsageError("name one trace id, or give --all")
     with open_traces(data) as store:
-        for stored in _every(store) if trace_id is None else [found_in(store, trace_id)]:
-            click.echo(json.dumps(_as(stored, kind)))
-
-
-def _every(store: TraceStore) -> Iterator[Stored]:
-    for row in store.newest(Filters(), store.counts()["traces"]):
-        if stored := store.trace(row.trace_id):
-            yield stored
+        if trace_id is not None:
+            click.echo(json.dumps(_as(found_in(store, trace_id), kind)))
+            return
+        rows = store.newest(Filters(), store.counts()["traces"])
+        with saying("traces", len(rows), progress) as advance:
+            for row in rows:
+                if stored := store.trace(row.trace_id):
+                    click.echo(json.dumps(_as(stored, kind)))
+                advance(1)
 
 
 def _as(stored: Stored, kind: str) -> dict[str, Any]:
@@ -88,24 +91,27 @@ def _by_name(stored: Stored) -> dict[str, tuple[int, float, int]]:
 @click.argument("source")
 @click.option("--to", "target", required=True, metavar="HOST:PORT", help="An OTLP/HTTP endpoint.")
 @DATA
+@PROGRESS
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-def replay(source: str, target: str, data: Path, as_json: bool) -> None:
+def replay(*, source: str, target: str, data: Path, progress: bool | None, as_json: bool) -> None:
     """Send a stored trace, or a file of OTLP JSON (a document or a line each), to an OTLP/HTTP endpoint."""
+    url = f"{target if '://' in target else f'http://{target}'}/v1/traces"
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError("--to is HOST:PORT or an http URL")
     sent = 0
-    for body in _bodies(source, data):
-        url = f"{target if '://' in target else f'http://{target}'}/v1/traces"
-        if not url.startswith(("http://", "https://")):
-            raise click.UsageError("--to is HOST:PORT or an http URL")
-        request = urllib.request.Request(url, body, {"Content-Type": "application/x-protobuf"})
-        try:
-            urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
-        except urllib.error.HTTPError as error:
-            raise click.ClickException(
-                f"{target} refused it after {sent} requests: {error.code} {error.reason}"
-            ) from error
-        except OSError as error:
-            raise click.ClickException(f"{target} cannot be reached after {sent} requests: {error}") from error
-        sent += 1
+    with saying("requests", None, progress) as advance:
+        for body in _bodies(source, data):
+            request = urllib.request.Request(url, body, {"Content-Type": "application/x-protobuf"})
+            try:
+                urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
+            except urllib.error.HTTPError as error:
+                raise click.ClickException(
+                    f"{target} refused it after {sent} requests: {error.code} {error.reason}"
+                ) from error
+            except OSError as error:
+                raise click.ClickException(f"{target} cannot be reached after {sent} requests: {error}") from error
+            sent += 1
+            advance(1)
     click.echo(json.dumps({"requests": sent}) if as_json else f"{sent} requests sent to {target}")
 
 

@@ -37,16 +37,12 @@ class Run:
 
     @staticmethod
     def of(keys: Longs, values: Longs, stamp: int) -> Run:
-        """A run in memory; of equal pairs one stays."""
-        if (values[1:] < values[:-1]).any():
-            order = np.argsort(values, kind="stable")
-            keys, values = keys[order], values[order]
-        order = np.argsort(keys, kind="stable")
-        keys, values = keys[order], values[order]
+        """A run in memory. Of equal pairs that stand side by side one stays."""
         if len(keys):
             fresh = np.append(True, (keys[1:] != keys[:-1]) | (values[1:] != values[:-1]))
             keys, values = keys[fresh], values[fresh]
-        return Run(keys, values, stamp)
+        order = np.argsort(keys)
+        return Run(keys[order], values[order], stamp)
 
     def find(self, keys: Longs) -> tuple[npt.NDArray[np.int64], Longs]:
         """Every match of `keys`: its index in `keys`, and the value."""

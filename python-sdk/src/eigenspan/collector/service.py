@@ -46,13 +46,14 @@ from eigenspan.collector.receive_uvicorn import serve_asgi, stop_asgi
 from eigenspan.collector.regret import Regret
 from eigenspan.collector.rules import compile_rules, sampling_watch
 from eigenspan.collector.scan import Engine, engine
-from eigenspan.collector.settings import Exporter, ListenerTls, Settings
+from eigenspan.collector.settings import Exporter, ListenerTls, Settings, StoreLimits
 from eigenspan.collector.spans import Payload, Signal
 from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
 from eigenspan.collector.watch import CONTRACT
 from eigenspan.schema.registry import registry
+from eigenspan.store.schedule import Schedule
 from eigenspan.store.traces import TraceStore
 
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
@@ -95,6 +96,16 @@ def destination(name: str, settings: Exporter, store: TraceStore) -> Destination
         endpoint = f"{'https' if secure else 'http'}://{address}"
         return OtlpHttp(endpoint, signals=signals, ca=ca, headers=settings.headers, timeout_s=settings.timeout)
     return OtlpGrpc(address, signals=signals, tls=secure, ca=ca, headers=settings.headers, timeout_s=settings.timeout)
+
+
+def schedule(directory: Path, limits: StoreLimits) -> Schedule:
+    """The archive that the settings ask for; ConfigError where days would be too old for the store before they go."""
+    if limits.archive.to and limits.archive.older_than_days >= limits.max_age_days:
+        raise ConfigError(
+            f"service.store.archive.older_than_days: {limits.archive.older_than_days} is not below service.store.max_age_days, "
+            f"{limits.max_age_days}, which would remove days before they are archived"
+        )
+    return Schedule(directory, limits.archive.to, limits.archive.every, limits.archive.older_than_days)
 
 
 def certificates(tls: ListenerTls | None) -> Certificates | None:
@@ -152,6 +163,7 @@ class Collector:
             max_age_days=settings.service.store.max_age_days,
             max_bytes=settings.service.store.max_bytes,
         )
+        self.archive = schedule(data / "traces", settings.service.store)
         self.calibrations = CalibrationStore(data / "calibration.db")
         self._import_calibrations()
         self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
@@ -289,6 +301,7 @@ class Collector:
         for worker in self.workers:
             worker.start()
         self.poller.start()
+        self.archive.start()
         self._thread.start()
         if self.push:
             self.push.start()
@@ -358,6 +371,7 @@ class Collector:
         await stop_asgi(self._servers)
         self._stopping.set()
         await asyncio.to_thread(self.poller.stop)
+        await asyncio.to_thread(self.archive.stop)
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         self.turn()

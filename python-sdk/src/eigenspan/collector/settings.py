@@ -283,11 +283,29 @@ class Exporter(_Settings):
     timeout: Annotated[float, Meta(gt=0, description="Seconds to wait for an answer.")] = 10.0
 
 
+class Archive(_Settings):
+    """Where finished days of the embedded store go; needs the extra `archive`."""
+
+    to: Annotated[
+        str,
+        Meta(
+            description="A directory, or an object store such as s3://bucket/prefix with the credentials of the environment. "
+            "Empty: there is no archive."
+        ),
+    ] = ""
+    every: Annotated[float, Meta(ge=1, description="Seconds between two looks for days that are due.")] = 3600.0
+    older_than_days: Annotated[
+        int,
+        Meta(ge=1, description="Days ago that a day must be; fewer than `max_age_days`, which removes it unarchived."),
+    ] = 7
+
+
 class StoreLimits(_Settings):
-    """The embedded store's caps."""
+    """The embedded store's caps, and its archive."""
 
     max_age_days: Annotated[int, Meta(ge=1, description="Days that traces are kept.")] = 14
     max_bytes: Annotated[int, Meta(ge=1 << 20, description="Bytes that the store may use.")] = 4 << 30
+    archive: Archive = msgspec.field(default_factory=Archive)
 
 
 class Page(_Settings):

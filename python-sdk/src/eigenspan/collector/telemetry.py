@@ -131,6 +131,8 @@ class Telemetry:
             lines.append(
                 f"export      {worker.name}: {worker.counts['sent_spans']} spans sent, {waiting} waiting, {parked} set aside"
             )
+        if c.archive.last_error:
+            lines.append(f"archive     fails: {c.archive.last_error}")
         return "\n".join(lines) + "\n"
 
     def prometheus(self) -> str:
@@ -187,6 +189,12 @@ class Telemetry:
             *family("eigenspan_calibration_quarantined", "gauge", "Calibration documents set aside because they cannot be believed.",
                     [({}, len(c.calibrations.quarantined()))]),
             *(line for g in gauges(c.calibrations.index(), c.clock.wall_ns()) for line in family(g.name, "gauge", g.help, g.rows)),
+            *family("eigenspan_store_files_removed_total", "counter", "Files of the embedded store removed for age or room.",
+                    [({}, len(c.store.removed))]),
+            *family("eigenspan_archived_files_total", "counter", "Files of finished days that went to the archive, or failed to.",
+                    [({"outcome": outcome}, c.archive.counts[outcome]) for outcome in ("archived", "failed")]),
+            *family("eigenspan_archive_failing", "gauge", "1 where the last attempt to archive failed.",
+                    [({}, bool(c.archive.last_error))]),
             *family("eigenspan_log_bytes", "gauge", "Bytes of the log on disk.", [({}, c.log.size_bytes)]),
             *family("eigenspan_log_damaged_bytes", "gauge", "Bytes of the log found damaged at start, by what was done.",
                     [({"done": "cut"}, c.log.torn_bytes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import wrapt
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # it has no types
 
 from eigenspan.instrument._patch import Patcher
 from eigenspan.instrument._telemetry import Telemetry
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
+class Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # it has no types
     """An instrumentor that patches when told to and puts everything back when told to.
 
     `instrument` takes `tracer_provider` and `meter_provider`; without them the global ones are used. `request_hook(span, attributes)`
-    and `response_hook(span, error)` are called as `Telemetry` says.
+    and `response_hook(span, error)` are called as `Telemetry` says. `jobs=False` leaves jobs that have ended at a
+    provider to a watcher.
     """
 
     scope = "eigenspan.instrument"
+    jobs = True
     _patcher: Patcher | None = None
 
     def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
@@ -30,6 +32,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         self._patcher = Patcher()
+        self.jobs = bool(kwargs.get("jobs", True))
         telemetry = Telemetry(
             self.scope,
             kwargs.get("tracer_provider"),

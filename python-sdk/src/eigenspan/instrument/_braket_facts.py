@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from braket.circuits import Circuit
 from braket.circuits.measure import Measure
 
+from eigenspan.instrument._privacy import structure
+from eigenspan.instrument._telemetry import hashed
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
                 gates += 1
                 two += len(instruction.target) + len(instruction.control) > 1
         measured += explicit or qubits
+    if len(circuits) == 1:
+        (circuit,) = circuits
+        facts |= hashed(len(circuit.moments), lambda: structure([*circuit.instructions, *circuit.result_types]))
     return facts | {
         q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
         q.QUANTUM_CIRCUIT_GATE_COUNT: gates,
@@ -86,6 +91,17 @@ def task_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if place.isdecimal():
         facts[q.QUANTUM_JOB_QUEUE_POSITION] = int(place)
     return facts
+
+
+def queued(device: Mapping[str, Any]) -> int | None:
+    """The tasks that wait for a device, by GetDevice, which says `>4000` for very many; None where it does not say."""
+    sizes = [
+        str(queue.get("queueSize", "")).removeprefix(">")
+        for queue in device.get("deviceQueueInfo") or ()
+        if queue.get("queue") == "QUANTUM_TASKS_QUEUE"
+    ]
+    known = [int(size) for size in sizes if size.isdecimal()]
+    return sum(known) if known else None
 
 
 def outcome(result: Any) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 """Processors of Cirq-Google and their jobs, real and simulated.
 
 A processor's run is a submit span. The first time that somebody asks a job for its results there is a result span. A simulated job
-runs then (or in its own thread) and has an execute span; asked again, it runs again, which is no new execution.
+runs then (or in its own thread) and has an execute span; asked again, it runs again, which is no new execution. When a real one
+has ended, the job, its queue and its execution follow from Google's times, unless `jobs=False` leaves them to a watcher.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from opentelemetry import trace
 
 from eigenspan.instrument._base import when_imported
 from eigenspan.instrument._cirq_facts import circuit_facts
+from eigenspan.instrument._google_jobs import job_of, processor_of
+from eigenspan.instrument._jobs import counted, finish
 from eigenspan.instrument._propagate import labels
 from eigenspan.instrument._telemetry import Telemetry, enabled, silent, total, under
 from eigenspan.semconv import attributes as q
@@ -35,8 +38,9 @@ Keywords = dict[str, Any]
 class Engine:
     """Wrappers for cirq_google.engine."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, *, jobs: bool) -> None:
         self.telemetry = telemetry
+        self.jobs = jobs
 
     def patch(self, patcher: Patcher) -> None:
         """Wrap processors and jobs, whoever defines them, each when its module has been imported.
@@ -75,12 +79,15 @@ class Engine:
         with self.telemetry.span(s.SUBMIT, processor.processor_id, attributes) as operation:
             if operation.recording:
                 operation.set(circuit_facts(_circuits(args[0] if args else kwargs.get("program")), placed=True))
-            if processor.__module__.endswith("engine_processor"):
-                here = operation.span.get_span_context()
-                kwargs["job_labels"] = {**labels(here), **(kwargs.get("job_labels") or {})}
+            here = operation.span.get_span_context()
+            remote = processor.__module__.endswith("engine_processor")
+            if remote:
+                kwargs["job_labels"] = {**labels(here, recorded=self.jobs), **(kwargs.get("job_labels") or {})}
             job = await original(processor, *args, **kwargs)
-            operation.set({q.QUANTUM_JOB_ID: job.id(), q.QUANTUM_JOB_STATUS: q.QuantumJobStatus.CREATED.value})
-            job._eigenspan_submit = operation.span.get_span_context()
+            operation.set({q.QUANTUM_JOB_ID: _job_id(job), q.QUANTUM_JOB_STATUS: q.QuantumJobStatus.CREATED.value})
+            job._eigenspan_submit = here
+            if remote:
+                job._eigenspan_facts = counted(operation.attributes)
             return job
 
     async def results(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -90,11 +97,22 @@ class Engine:
             with under(silent()):
                 return await original(job, *args, **kwargs)
         name = _processor_of(job)
-        attributes = _backend(name, simulated=_is_simulated(job)) | {q.QUANTUM_JOB_ID: job.id()}
-        with self.telemetry.span(s.RESULT, name, attributes, _submitted(job)):
-            results = await original(job, *args, **kwargs)
-            job._eigenspan_results = True
-            return results
+        attributes = _backend(name, simulated=_is_simulated(job)) | {q.QUANTUM_JOB_ID: _job_id(job)}
+        try:
+            with self.telemetry.span(s.RESULT, name, attributes, _submitted(job)):
+                results = await original(job, *args, **kwargs)
+                job._eigenspan_results = True
+                return results
+        finally:
+            self._finished(job)
+
+    def _finished(self, job: Any) -> None:
+        """What Google says of the times of a job that was submitted here and has ended becomes spans, once."""
+        facts = getattr(job, "_eigenspan_facts", None)
+        if not self.jobs or facts is None:
+            return
+        if finish(self.telemetry, lambda: job_of(job._inner_job(), facts), _submitted(job)):
+            del job._eigenspan_facts
 
     def made(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> None:
         job._eigenspan_context = otel.get_current()
@@ -110,7 +128,7 @@ class Engine:
                 return original(job, *args, **kwargs)
             job._eigenspan_executed = True
             name = _processor_of(job)
-            attributes = _backend(name, simulated=True) | {q.QUANTUM_JOB_ID: job.id()}
+            attributes = _backend(name, simulated=True) | {q.QUANTUM_JOB_ID: _job_id(job)}
             attributes |= _shots(getattr(job, "_repetitions", 1))
             with self.telemetry.span(s.EXECUTE, name, attributes, _submitted(job), mark=True) as operation:
                 if operation.recording:
@@ -128,7 +146,13 @@ def _is_simulated(thing: Any) -> bool:
 
 def _processor_of(job: Any) -> str:
     name = getattr(job, "_processor_id", None) or next(iter(job.processor_ids()), "")
-    return str(name)
+    return str(name) if name or _is_simulated(job) else processor_of(job._inner_job())
+
+
+def _job_id(job: Any) -> str:
+    """The id by which Google is asked for a job: its name within the project."""
+    program = getattr(job, "program_id", None)
+    return f"{program}/{job.id()}" if program else str(job.id())
 
 
 def _submitted(job: Any) -> trace.SpanContext | None:

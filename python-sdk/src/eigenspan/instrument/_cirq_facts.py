@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cirq
 
-from eigenspan.instrument._telemetry import sites
+from eigenspan.instrument._privacy import structure
+from eigenspan.instrument._telemetry import hashed, sites
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -53,11 +55,19 @@ def circuit_facts(circuits: Sequence[cirq.AbstractCircuit], *, placed: bool = Fa
         q.QUANTUM_CIRCUIT_MEASUREMENT_COUNT: measured,
         q.QUANTUM_CIRCUIT_PARAMETER_COUNT: len({name for c in circuits for name in cirq.parameter_names(c)}),
     }
+    if len(circuits) == 1:
+        facts |= hashed(gates + measured, partial(_digest, circuits[0]))
     if placed and len(used) <= QUBIT_LIMIT:
         facts[q.QUANTUM_CIRCUIT_PHYSICAL_QUBITS] = list(used)
         if len(circuits) == 1 and (listed := sites(counts)):
             facts[q.QUANTUM_CIRCUIT_OPERATIONS] = listed
     return facts
+
+
+def _digest(circuit: cirq.AbstractCircuit) -> str | None:
+    return structure(
+        [[(op.gate or op, op.qubits, *op.tags, *op.classical_controls) for op in moment] for moment in circuit]
+    )
 
 
 def qubit_name(qubit: cirq.Qid) -> str:

@@ -1,28 +1,33 @@
 """A job at a provider, as spans: the job, its queue and its execution, from the provider's own times.
 
-What is described here is recorded by whoever owns the job: the process that fetched its result (`emit`), or a watcher that follows
-jobs of processes that are gone (`eigenspan.sdk.watch`), never by both.
+What is described here is recorded by the process that fetched the job's result (`emit`) and by a watcher that follows jobs of
+processes that are gone (`eigenspan.sdk.watch`). Both give a job's spans the same ids, so that they are counted and kept once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
+from eigenspan.instrument._ids import next_span, span_id
 from eigenspan.instrument._metrics import Metrics
 from eigenspan.instrument._prices import Cost, ledger, prices
-from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, fail, instant
+from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, fail, instant, silent, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
+from eigenspan.semconv.tables import JOB_STATUS, JOB_STATUS_BY_PROVIDER
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+_LOG = logging.getLogger(__name__)
 Status = q.QuantumJobStatus
 FAILED = {Status.FAILED: "failed", Status.TIMED_OUT: "timeout", Status.CANCELLED: "cancelled"}
 ENDED = frozenset({Status.COMPLETED, *FAILED})
@@ -125,19 +130,33 @@ def emit(telemetry: Telemetry, job: Job, submit: SpanContext | None) -> None:
         trace.set_span_in_context(NonRecordingSpan(submit)) if submit and submit.is_valid else None
     )
     for described in describe(job, above):
-        span = telemetry.tracer.start_span(
-            f"{described.phase} {job.backend}",
-            context=context,
-            kind=SpanKind[described.kind.kind.upper()],
-            attributes=described.attributes,
-            start_time=described.start_ns,
-        )
+        with next_span(span_id(job.provider, job.id, described.phase)):
+            span = telemetry.tracer.start_span(
+                f"{described.phase} {job.backend}",
+                context=context,
+                kind=SpanKind[described.kind.kind.upper()],
+                attributes=described.attributes,
+                start_time=described.start_ns,
+            )
         if described.error_type:
             fail(span, described.error_type, described.message)
         span.end(described.end_ns)
         if described.phase == "job":
             context = trace.set_span_in_context(span)
     measure(telemetry.metrics, job, above)
+
+
+def finish(telemetry: Telemetry, described: Callable[[], Job], submit: SpanContext | None) -> bool:
+    """Record a job that was submitted here, if it has ended. What its provider's client raises goes no further than the log."""
+    try:
+        with under(silent()):
+            job = described()
+    except Exception as error:  # noqa: BLE001 - whatever a provider's client raises, a trace is not worth a program
+        _LOG.warning("the times of a job are not known: %s", type(error).__name__)
+        return False
+    if job.ended:
+        emit(telemetry, job, submit)
+    return job.ended
 
 
 def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
@@ -150,13 +169,13 @@ def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
         if described.phase == "job":
             metrics.record(m.QUANTUM_JOB_TIME_TO_RESULT, seconds, labels)
         elif described.phase == "queue":
-            metrics.record(m.QUANTUM_JOB_QUEUE_WAIT, seconds, labels)
+            metrics.derive(m.QUANTUM_JOB_QUEUE_WAIT, seconds, labels)
         else:
             ran = labels | {q.QUANTUM_EXECUTION_SUCCESS: not error}
-            metrics.record(m.QUANTUM_CIRCUIT_EXECUTIONS, 1, ran)
-            metrics.record(m.QUANTUM_CIRCUIT_EXECUTION_DURATION, seconds, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_EXECUTIONS, 1, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_EXECUTION_DURATION, seconds, ran)
             shots = labels.get(q.QUANTUM_JOB_SHOTS, 0) * labels.get(q.QUANTUM_CIRCUIT_COUNT, 1)
-            metrics.record(m.QUANTUM_CIRCUIT_SHOTS, shots, ran)
+            metrics.derive(m.QUANTUM_CIRCUIT_SHOTS, shots, ran)
     if used := job.attributes.get(q.QUANTUM_USAGE_QPU_DURATION):
         metrics.record(m.QUANTUM_USAGE_QPU_TIME, used, labels)
     if (cost := cost_of(job)) is not None:
@@ -168,7 +187,7 @@ def spend(metrics: Metrics, cost: Cost, labels: Mapping[str, Any]) -> None:
     ledger.spend(str(labels.get(q.QUANTUM_WORKFLOW_NAME, "")), cost)
     paid = {**labels, q.QUANTUM_COST_CURRENCY: cost.currency, q.QUANTUM_COST_SOURCE: cost.source}
     for part, amount in cost.parts.items():
-        metrics.record(m.QUANTUM_COST_SPEND, amount, {**paid, q.QUANTUM_COST_TYPE: part})
+        metrics.derive(m.QUANTUM_COST_SPEND, amount, {**paid, q.QUANTUM_COST_TYPE: part})
 
 
 def cost_of(job: Job) -> Cost | None:
@@ -195,6 +214,30 @@ def _cost_facts(job: Job, workflow: str) -> dict[str, Any]:
     if workflow and (each := ledger.per_success(workflow, cost.currency)) is not None:
         facts[q.QUANTUM_COST_PER_SUCCESS] = each
     return facts
+
+
+def counted(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a submission says of its circuits and shots, for the spans of its job."""
+    return {
+        key: value
+        for key, value in attributes.items()
+        if key.startswith("quantum.circuit.") or key == q.QUANTUM_JOB_SHOTS
+    }
+
+
+def status_of(provider: str, word: str) -> Status:
+    """The status that a provider's word for it means; CREATED for a word that is not known."""
+    spelled = word.lower()
+    return Status(JOB_STATUS_BY_PROVIDER.get((provider, spelled)) or JOB_STATUS.get(spelled, Status.CREATED.value))
+
+
+def nanoseconds(text: Any) -> int | None:
+    """Unix nanoseconds of an ISO 8601 instant, to the microsecond; UTC where it names no zone; None for what is no text."""
+    if not isinstance(text, str):
+        return None
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
 def _seconds(start_ns: int, end_ns: int) -> float:

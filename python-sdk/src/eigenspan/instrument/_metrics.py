@@ -2,10 +2,14 @@
 
 A counter's or a gauge's point on the hot path is an addition in a dict, read when a reader collects; only histograms pay for
 OpenTelemetry's own bookkeeping at once. Labels are those of the metric's definition, whatever else a span carries.
+
+What a collector derives from spans is recorded here only if asked for, by `eigenspan.setup(span_metrics=True)` or the variable
+EIGENSPAN_SPAN_METRICS=true, so that every metric has one owner.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,6 +22,20 @@ from eigenspan.semconv import metrics as m
 
 Labels = tuple[tuple[str, Any], ...]
 Record = Callable[[float, Mapping[str, Any]], None]
+_from_spans: bool | None = None
+
+
+def measure_spans(wanted: bool | None) -> None:
+    """Whether what a collector derives from spans is recorded here too; None leaves it to the environment."""
+    global _from_spans  # noqa: PLW0603
+    _from_spans = wanted
+
+
+def measuring_spans() -> bool:
+    """Whether what a collector derives from spans is recorded here too."""
+    if _from_spans is None:
+        measure_spans(os.environ.get("EIGENSPAN_SPAN_METRICS", "").strip().lower() in ("true", "1"))
+    return bool(_from_spans)
 
 
 class Metrics:
@@ -36,6 +54,11 @@ class Metrics:
                 record = self._records.get(metric.name) or self._make(metric)
                 self._records[metric.name] = record
         record(value, attributes)
+
+    def derive(self, metric: m.Metric, value: float, attributes: Mapping[str, Any]) -> None:
+        """Record what a collector derives from the span that says it, where this process is to do it."""
+        if measuring_spans():
+            self.record(metric, value, attributes)
 
     def _make(self, metric: m.Metric) -> Record:
         return self._histogram(metric) if metric.instrument == "histogram" else self._kept(metric)

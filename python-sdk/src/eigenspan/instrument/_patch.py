@@ -50,7 +50,7 @@ class Patcher:
 
         def init_subclass(cls: type, /, **kwargs: Any) -> None:
             if own is _MISSING:
-                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]  # `cls` is a subclass of `base`
             else:
                 own.__func__(cls, **kwargs)
             patch(cls)

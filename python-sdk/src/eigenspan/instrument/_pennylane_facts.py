@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pennylane.tape import QuantumScript
 
+from eigenspan.instrument._privacy import structure
+from eigenspan.instrument._telemetry import hashed
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -51,17 +53,20 @@ def circuit_facts(tapes: Sequence[QuantumScript]) -> dict[str, Any]:
         for operation in tape.operations:
             if operation.name in ("Barrier", "WireCut", "Snapshot"):
                 continue
-            wires = operation.wires or tape.wires
+            own = operation.wires
+            wires = own or tape.wires
             level = 1 + max([levels.get(wire, 0) for wire in wires], default=0)
             levels.update(dict.fromkeys(wires, level))
             middle = operation.name == "MidMeasureMP"
             measured += middle
             gates += not middle
-            two += len(operation.wires) > 1
+            two += len(own) > 1
         measured += len({wire for one in tape.measurements for wire in one.wires or tape.wires})
         depth = max(depth, max(levels.values(), default=0))
         width = max(width, len(tape.wires))
         parameters = max(parameters, len(tape.trainable_params))
+    if len(tapes) == 1:
+        facts |= hashed(len(tapes[0].operations), lambda: _digest(tapes[0]))
     return facts | {
         q.QUANTUM_CIRCUIT_DEPTH: depth,
         q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
@@ -70,3 +75,12 @@ def circuit_facts(tapes: Sequence[QuantumScript]) -> dict[str, Any]:
         q.QUANTUM_CIRCUIT_MEASUREMENT_COUNT: measured,
         q.QUANTUM_CIRCUIT_PARAMETER_COUNT: parameters,
     }
+
+
+def _digest(tape: QuantumScript) -> str | None:
+    """None while a compiler traces the circuit: its parameters have no values."""
+    arrays = [one.tobytes() for operation in tape.operations for one in operation.data if getattr(one, "ndim", 0)]
+    try:
+        return structure([*tape.operations, *tape.measurements, arrays])
+    except TypeError:
+        return None

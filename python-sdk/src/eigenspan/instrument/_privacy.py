@@ -35,6 +35,9 @@ _SECRET = re.compile(
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
     """
 )
+_NAMES_SECRET = re.compile("(?i)api_?key|access_?key|token|secret|passw|authorization|credential")
+SHORTEST = 8
+"""How long the value of a variable is at the least for it to be told from other text."""
 MASK = "***"
 _allowed: frozenset[str] | None = None
 _redact: Redact | None = None
@@ -87,7 +90,10 @@ def _hooked(hook: Redact, attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def mask(text: str) -> str:
-    """The text with whatever looks like a credential replaced by three stars."""
+    """The text with whatever looks like a credential, or is one of the environment's, replaced by three stars."""
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and value in text and _NAMES_SECRET.search(name):
+            text = text.replace(value, MASK)
     return _SECRET.sub(lambda m: f"{m['name'] or m['scheme'] or (m['user'] + ':' if m['user'] else '')}{MASK}", text)
 
 
@@ -95,6 +101,12 @@ def digest(content: str | bytes) -> str:
     """A digest by which equal content is recognised, as `sha256:` and 32 hexadecimal digits."""
     data = content.encode() if isinstance(content, str) else content
     return "sha256:" + hashlib.sha256(data).hexdigest()[:32]
+
+
+def structure(parts: Iterable[object]) -> str | None:
+    """A digest of the parts of a circuit, each by its `repr`; None where one is known by its place in memory alone."""
+    text = repr(list(parts))
+    return None if " at 0x" in text else digest(text)
 
 
 def _known(kinds: Iterable[str]) -> frozenset[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import Gate, Instruction, QuantumCircuit
 
-from eigenspan.instrument._telemetry import sites
+from eigenspan.instrument._privacy import structure
+from eigenspan.instrument._telemetry import hashed, sites
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -81,7 +83,23 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
         q.QUANTUM_CIRCUIT_PARAMETER_COUNT: len({p for c in circuits for p in c.parameters}),
         **_totals(counts),
     }
+    if len(circuits) == 1:
+        facts |= hashed(len(circuits[0].data), partial(_digest, circuits[0]))
     return facts | _placed(counts, alone=len(circuits) == 1) if placed else facts
+
+
+def _digest(circuit: QuantumCircuit) -> str | None:
+    """None with gates that are made from a circuit: their name does not say what they do."""
+    parts: list[object] = [circuit.num_qubits, circuit.num_clbits]
+    bit = {one: index for bits in (circuit.qubits, circuit.clbits) for index, one in enumerate(bits)}
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if type(operation) in (Gate, Instruction):
+            return None
+        parameters = [p.tobytes() if hasattr(p, "tobytes") else p for p in operation.params]
+        where = [bit[one] for one in (*instruction.qubits, *instruction.clbits)]
+        parts.append((operation.name, parameters, where, getattr(operation, "ctrl_state", None)))
+    return structure(parts)
 
 
 def _totals(counts: Counter[tuple[str, tuple[str, ...]]]) -> dict[str, int]:

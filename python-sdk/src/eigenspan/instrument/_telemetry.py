@@ -22,7 +22,7 @@ from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from eigenspan.instrument._metrics import metrics_of
+from eigenspan.instrument._metrics import measuring_spans, metrics_of
 from eigenspan.instrument._privacy import mask, scrub
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
@@ -136,7 +136,9 @@ class Telemetry:
             otel.detach(token)
 
     def count(self, word: str, seconds: float, attributes: Mapping[str, Any], error: str | None) -> None:
-        """One measurement of an operation, by the attributes that it began or ended with."""
+        """One measurement of an operation, by the attributes that it began or ended with, where spans are measured here."""
+        if not measuring_spans():
+            return
         labels = attributes if isinstance(attributes, dict) else dict(attributes)
         if error:
             labels[ERROR_TYPE] = error
@@ -323,6 +325,7 @@ def _second(seconds: int) -> str:
 
 
 LOGICAL = {
+    q.QUANTUM_CIRCUIT_HASH: q.QUANTUM_CIRCUIT_LOGICAL_HASH,
     q.QUANTUM_CIRCUIT_DEPTH: q.QUANTUM_CIRCUIT_LOGICAL_DEPTH,
     q.QUANTUM_CIRCUIT_QUBIT_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_QUBIT_COUNT,
     q.QUANTUM_CIRCUIT_GATE_COUNT: q.QUANTUM_CIRCUIT_LOGICAL_GATE_COUNT,
@@ -331,8 +334,18 @@ LOGICAL = {
 
 
 def logical(facts: Attributes) -> dict[str, Any]:
-    """The counts of a circuit as it was written, from the same counts of any circuit."""
+    """The digest and counts of a circuit as it was written, from the same facts of any circuit."""
     return {name: facts[key] for key, name in LOGICAL.items() if key in facts}
+
+
+DIGEST_LIMIT = 1_000
+"""Circuits with more operations have no digest: it takes 2 to 5 µs for each."""
+
+
+def hashed(operations: int, digest: Callable[[], str | None]) -> dict[str, Any]:
+    """The digest of a circuit with so many operations, where it costs little and there is one."""
+    found = digest() if operations <= DIGEST_LIMIT else None
+    return {} if found is None else {q.QUANTUM_CIRCUIT_HASH: found}
 
 
 def sites(counts: Mapping[tuple[str, tuple[str, ...]], int], limit: int = 256) -> list[str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import braket.aws.aws_quantum_task as task_module
@@ -20,14 +21,24 @@ from braket.aws import AwsQuantumTask, AwsQuantumTaskBatch, AwsSession
 from braket.devices import LocalSimulator
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from eigenspan.instrument._base import Instrumentor
-from eigenspan.instrument._braket_facts import STATUS, circuit_facts, device_facts, outcome, region_of, task_facts
+from eigenspan.instrument._braket_facts import (
+    STATUS,
+    circuit_facts,
+    device_facts,
+    outcome,
+    queued,
+    region_of,
+    task_facts,
+)
 from eigenspan.instrument._braket_jobs import job_of
-from eigenspan.instrument._jobs import FAILED, emit
+from eigenspan.instrument._jobs import FAILED, finish
 from eigenspan.instrument._propagate import carrier, submitter
 from eigenspan.instrument._telemetry import ERROR_TYPE, Telemetry, enabled, silent, under
 from eigenspan.semconv import attributes as q
+from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
 from eigenspan.semconv.events import QUANTUM_JOB_STATUS_CHANGE
 
@@ -46,24 +57,22 @@ _SPECIFICATION = otel.create_key("eigenspan-braket-specification")
 
 
 class BraketInstrumentor(Instrumentor):
-    """Spans for what runs through Amazon Braket. `instrument(jobs=False)` leaves finished jobs to a watcher."""
+    """Spans for what runs through Amazon Braket."""
 
     scope = "eigenspan.instrument.braket"
-    _jobs = True
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions that the hooks are known to fit."""
         return ("amazon-braket-sdk >= 1.88",)
 
-    def _instrument(self, **kwargs: Any) -> None:
-        self._jobs = bool(kwargs.get("jobs", True))
-        super()._instrument(**kwargs)
-
     def patch(self, patcher: Patcher, telemetry: Telemetry) -> None:
         """Wrap local simulators, sessions, tasks and batches, and carry the context into the threads of batches."""
-        hooks = _Hooks(telemetry, jobs=self._jobs)
+        hooks = _Hooks(telemetry, jobs=self.jobs)
         patcher.family(LocalSimulator, {"run": hooks.run, "run_batch": hooks.run_batch})
-        patcher.family(AwsSession, {"create_quantum_task": hooks.submit, "get_quantum_task": hooks.look})
+        patcher.family(
+            AwsSession,
+            {"create_quantum_task": hooks.submit, "get_quantum_task": hooks.look, "get_device": hooks.device},
+        )
         patcher.function(task_module, "_create_internal", _remember_specification)
         patcher.family(AwsQuantumTask, {"_wait_for_completion": hooks.poll, "_download_result": hooks.result})
         patcher.method(AwsQuantumTaskBatch, "__init__", hooks.batch)
@@ -109,7 +118,7 @@ class _Hooks:
             if operation.recording:
                 operation.set(circuit_facts([otel.get_value(_SPECIFICATION)]))
             here = operation.span.get_span_context()
-            tags = {**carrier(here), **kwargs.pop("tags", {})}
+            tags = {**carrier(here, recorded=self.jobs), **kwargs.pop("tags", {})}
             arn = original(session, *args, **kwargs, tags=tags)
             operation.set({q.QUANTUM_JOB_ID: arn, q.QUANTUM_JOB_STATUS: "created", **region_of(arn)})
             _remember(arn, here)
@@ -131,6 +140,17 @@ class _Hooks:
                 trace.get_current_span().add_event(QUANTUM_JOB_STATUS_CHANGE, change)
                 task.status = status
         return metadata
+
+    def device(self, original: Function, session: Any, args: Arguments, kwargs: Keywords) -> Any:
+        """How many tasks wait for a device, and whether it takes any, whenever it is asked."""
+        found = original(session, *args, **kwargs)
+        if is_instrumentation_enabled():
+            labels = device_facts(str(found.get("deviceArn", "")))
+            if (waiting := queued(found)) is not None:
+                self.telemetry.metrics.record(m.QUANTUM_BACKEND_QUEUE_JOBS, waiting, labels)
+            online = found.get("deviceStatus") == "ONLINE"
+            self.telemetry.metrics.record(m.QUANTUM_BACKEND_AVAILABILITY, int(online), labels)
+        return found
 
     async def poll(self, original: Function, task: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
@@ -183,9 +203,10 @@ class _Hooks:
         """What AWS says of the times of a task submitted here becomes spans, once."""
         if not self.jobs or task.id not in _tasks:
             return
-        job = job_of(task.metadata(use_cached_value=True), task._result, _tasks[task.id].begun_ns)
-        if job.ended:
-            emit(self.telemetry, job, _tasks.pop(task.id).submit)
+        found = _tasks[task.id]
+        described = partial(job_of, task.metadata(use_cached_value=True), task._result, found.begun_ns)
+        if finish(self.telemetry, described, found.submit):
+            _tasks.pop(task.id, None)
 
 
 @dataclass(slots=True)

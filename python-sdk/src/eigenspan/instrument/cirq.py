@@ -58,7 +58,7 @@ class CirqInstrumentor(Instrumentor):
                 },
             )
         patcher.function(_transformer_api(), "_transform_and_log", hooks.transform)
-        Engine(telemetry).patch(patcher)
+        Engine(telemetry, jobs=self.jobs).patch(patcher)
 
 
 class _Hooks:

@@ -3,22 +3,25 @@
 
 A QNode that is called assembles its circuit (a span with the circuit's counts) and runs it on a device (an execute span). A device
 of a plugin may run through a library with spans of its own; then theirs is the execution, and the device's span is the batch around
-it. What a gradient runs is below the span of the gradient.
+it. What a gradient runs is below the span of the gradient. A QNode that JAX has compiled is called once, to be traced. What it runs
+later is where the compiled function is called, after the binding of its parameters, which links to where it was traced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pennylane
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.trace import SpanContext
 from pennylane.devices import Device
 from pennylane.workflow import QNode
 from pennylane.workflow.jacobian_products import JacobianProductCalculator
 
-from eigenspan.instrument._base import Instrumentor
+from eigenspan.instrument._base import Instrumentor, when_imported
 from eigenspan.instrument._pennylane_facts import OWN, circuit_facts, device_facts, shots_of, tapes_of
 from eigenspan.instrument._telemetry import Claim, Telemetry, enabled, under
 from eigenspan.semconv import attributes as q
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 _CIRCUIT = otel.create_key("eigenspan-pennylane-circuit")
+_TRACED = otel.create_key("eigenspan-pennylane-traced")
+_COMPILED = "pennylane.workflow.interfaces.jax_jit"
 _RUNS = (
     "execute", "compute_derivatives", "execute_and_compute_derivatives", "compute_jvp", "execute_and_compute_jvp", "compute_vjp",
     "execute_and_compute_vjp",
@@ -59,6 +64,7 @@ class PennyLaneInstrumentor(Instrumentor):
             {"__init__": _remember, **dict.fromkeys(_BACKWARD, _backward)},
             skip=lambda owner: owner is JacobianProductCalculator,
         )
+        when_imported(_COMPILED, patcher, partial(_wrap_compiled, patcher))
 
 
 class _Hooks:
@@ -87,6 +93,8 @@ class _Hooks:
         if not enabled():
             return original(device, *args, **kwargs)
         tapes = tapes_of(args[0] if args else kwargs.get("circuits", ()))
+        if (traced := _traced_at()) is not None:
+            self.telemetry.start(s.PARAMETER_BINDING, "", _counted(tapes), traced).end()
         attributes = device_facts(device)
         target = attributes[q.QUANTUM_BACKEND_NAME]
         if attributes[q.QUANTUM_PROVIDER_NAME] in OWN:
@@ -121,6 +129,32 @@ def _counted(tapes: Any) -> dict[str, Any]:
     return {} if len(tapes) == 1 else {q.QUANTUM_CIRCUIT_COUNT: len(tapes)}
 
 
+def _wrap_compiled(patcher: Patcher, module: Any) -> None:
+    for name in ("jax_jit_jvp_execute", "jax_jit_vjp_execute"):
+        patcher.function(module, name, _trace)
+
+
+def _trace(original: Function, _: Any, args: Arguments, kwargs: Keywords) -> Any:
+    """What is compiled here, `execute_fn` and the gradients of `jpc`, knows where, whenever it is run."""
+    here = trace.get_current_span().get_span_context()
+    if not enabled() or not here.is_valid or len(args) < 3:
+        return original(None, *args, **kwargs)
+    tapes, execute_fn, jpc, *rest = args
+
+    def execute(*inner: Any, **named: Any) -> Any:
+        with under(otel.set_value(_TRACED, here)):
+            return execute_fn(*inner, **named)
+
+    jpc._eigenspan_traced = here
+    return original(None, tapes, execute, jpc, *rest, **kwargs)
+
+
+def _traced_at() -> SpanContext | None:
+    """Where the circuit was traced that a compiled function runs, unless that is where it is run."""
+    found = otel.get_value(_TRACED)
+    return found if isinstance(found, SpanContext) and found != trace.get_current_span().get_span_context() else None
+
+
 def _remember(original: Function, product: Any, args: Arguments, kwargs: Keywords) -> None:
     product._eigenspan_context = otel.get_current()
     original(product, *args, **kwargs)
@@ -128,6 +162,9 @@ def _remember(original: Function, product: Any, args: Arguments, kwargs: Keyword
 
 def _backward(original: Function, product: Any, args: Arguments, kwargs: Keywords) -> Any:
     """A backward pass in a thread without a span belongs where its forward pass was."""
+    if (traced := getattr(product, "_eigenspan_traced", None)) is not None:
+        with under(otel.set_value(_TRACED, traced)):
+            return original(product, *args, **kwargs)
     kept = getattr(product, "_eigenspan_context", None)
     if kept is None or trace.get_current_span().get_span_context().is_valid:
         return original(product, *args, **kwargs)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
@@ -23,13 +22,12 @@ from qiskit.transpiler import PassManager
 
 from eigenspan.instrument._base import Instrumentor, when_imported
 from eigenspan.instrument._qiskit_facts import backend_facts, circuit_facts, circuits_of, shots_of
-from eigenspan.instrument._telemetry import Operation, Telemetry, enabled, logical, silent, under
+from eigenspan.instrument._qiskit_jobs import close, launch
+from eigenspan.instrument._telemetry import Telemetry, enabled, logical, silent, under
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import spans as s
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from eigenspan.instrument._patch import Function, Patcher
 
 _PRESETS = "qiskit.transpiler.preset_passmanagers.generate_preset_pass_manager"
@@ -70,9 +68,10 @@ class QiskitInstrumentor(Instrumentor):
 
 
 class _Hooks:
+    """Wrappers of what Qiskit and the packages on top of it run."""
+
     def __init__(self, telemetry: Telemetry) -> None:
         self.telemetry = telemetry
-        self._running: WeakKeyDictionary[Any, Operation] = WeakKeyDictionary()
 
     def transpile(self, original: Function, manager: Any, args: Arguments, kwargs: Keywords) -> Any:
         if not enabled():
@@ -112,7 +111,7 @@ class _Hooks:
         shots = kwargs.get("shots", getattr(getattr(backend, "options", None), "shots", None))
         attributes = backend_facts(backend) | shots_of(shots, (), None)
         given = args[0] if args else next(iter(kwargs.values()), ())
-        return self._run(attributes, given, partial(original, backend, *args, **kwargs))
+        return launch(self.telemetry, attributes, given, partial(original, backend, *args, **kwargs))
 
     def run_primitive(
         self, primitive: q.QuantumPrimitiveName, original: Function, runner: Any, args: Arguments, kwargs: Keywords
@@ -124,30 +123,7 @@ class _Hooks:
         if primitive is q.QuantumPrimitiveName.SAMPLER:
             attributes |= shots_of(kwargs.get("shots"), pubs, getattr(runner, "options", runner))
         run = partial(original, runner, *args, **kwargs)
-        return self._run(attributes, pubs, run, remote=_is_remote(runner))
-
-    def _run(self, attributes: dict[str, Any], given: Any, run: Function, *, remote: bool = False) -> Any:
-        """Call `run` under an execute span that ends with its job, or under a submit span if the job is elsewhere."""
-        operation = self.telemetry.start(
-            s.SUBMIT if remote else s.EXECUTE, attributes.get(q.QUANTUM_BACKEND_NAME, ""), attributes
-        )
-        if operation.recording:
-            size = attributes.get(q.QUANTUM_BACKEND_QUBIT_COUNT)
-            operation.set(circuit_facts(circuits_of(given), device_qubits=size))
-        try:
-            with under(operation.context(mark=True)):
-                job = run()
-        except BaseException as error:
-            operation.end(error)
-            raise
-        _remember(job, operation, attributes)
-        future: Any = getattr(job, "_future", None)
-        if remote or not hasattr(future, "add_done_callback"):
-            operation.end()
-        else:
-            self._running[job] = operation
-            future.add_done_callback(partial(_ended, operation))
-        return job
+        return launch(self.telemetry, attributes, pubs, run, runner)
 
     def result(self, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
         nothing: tuple[dict[str, Any], Any, bool] = ({}, None, True)
@@ -160,14 +136,7 @@ class _Hooks:
                 job._eigenspan = (attributes, link, True)
                 return result
         finally:
-            self._close(job)
-
-    def _close(self, job: Any) -> None:
-        """End the execution of a job that has ended before its caller goes on: the future's own callback may come later."""
-        operation = self._running.get(job)
-        if operation is not None and job._future is not None and job._future.done():
-            del self._running[job]
-            _ended(operation, job._future)
+            close(job)
 
 
 def _timed(seconds: dict[str, float], callback: Function | None, **said: Any) -> None:
@@ -197,33 +166,6 @@ def _mark_level(level: int, original: Function, _: Any, args: Arguments, kwargs:
     manager = original(None, *args, **kwargs)
     manager._eigenspan_level = level
     return manager
-
-
-def _remember(job: Any, operation: Operation, attributes: dict[str, Any]) -> None:
-    """Leave on the job what its result span will need."""
-    identifier = job.job_id() if hasattr(job, "job_id") else None
-    kept = {
-        key: value for key, value in attributes.items() if key.startswith(("quantum.backend.", "quantum.provider."))
-    }
-    if isinstance(identifier, str):
-        kept[q.QUANTUM_JOB_ID] = identifier
-        operation.set({q.QUANTUM_JOB_ID: identifier})
-    try:
-        job._eigenspan = (kept, operation.span.get_span_context(), False)
-    except AttributeError:
-        return
-
-
-def _ended(operation: Operation, future: Future[Any]) -> None:
-    if future.cancelled():
-        operation.end(kind="cancelled")
-        return
-    error = future.exception()
-    result = None if error else future.result()
-    if error is None and getattr(result, "success", True) is False:
-        operation.end(kind="unsuccessful", message=str(getattr(result, "status", "")))
-    else:
-        operation.end(error)
 
 
 def _carry(attribute: str, original: Function, job: Any, args: Arguments, kwargs: Keywords) -> Any:
@@ -262,8 +204,3 @@ def _primitive_backend(runner: Any) -> dict[str, Any]:
         q.QUANTUM_BACKEND_NAME: kind.__name__,
         q.QUANTUM_BACKEND_SIMULATOR: True,
     }
-
-
-def _is_remote(runner: Any) -> bool:
-    service = getattr(runner, "_service", None)
-    return service is not None and type(service).__name__ != "QiskitRuntimeLocalService"

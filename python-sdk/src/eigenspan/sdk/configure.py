@@ -19,7 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
-from eigenspan.instrument import _prices, _privacy
+from eigenspan.instrument import _metrics, _prices, _privacy
 from eigenspan.instrument._privacy import Redact
 from eigenspan.sdk.hooks import LIBRARIES, Instruments
 from eigenspan.sdk.ids import SystemIdGenerator
@@ -61,7 +61,7 @@ class Setup:
             2, thread_name_prefix="eigenspan-end"
         ) as both:  # each may wait for a collector that is not there
             list(both.map(lambda end: end(), ends))
-        for forget in (_prices.use, _privacy.allow, _privacy.redact_with):
+        for forget in (_prices.use, _privacy.allow, _privacy.redact_with, _metrics.measure_spans):
             forget(None)
         if _current is self:
             _current = None
@@ -83,14 +83,16 @@ def setup(
     prices: str | Path | None = None,
     record: Iterable[str] | None = None,
     redact: Redact | None = None,
+    span_metrics: bool | None = None,
 ) -> Setup:
     """Trace this program's circuits and send spans and metrics to a collector.
 
     `instrument` is True for all supported libraries, False for none, or their names. `processors` take the place of the
     span exporter and `metric_readers` that of the metric exporter. Providers that the program has set itself are kept. `prices` is
     a price table for costs; `record` names content to be recorded (prompts, circuits, counts) of which otherwise only digests
-    are; `redact(key, value)` gives what to record instead of a value, None for nothing. A second call gives back what the
-    first made.
+    are; `redact(key, value)` gives what to record instead of a value, None for nothing. `span_metrics` has metrics recorded here that
+    eigenspan's collector derives from the spans: for other collectors, for programs that sample spans themselves, and unless said
+    otherwise for `metric_readers` of the program's own. A second call gives back what the first made.
     """
     global _current, _installed  # noqa: PLW0603
     if _current is not None:
@@ -100,6 +102,7 @@ def setup(
     _prices.use(prices)
     _privacy.allow(record)
     _privacy.redact_with(redact)
+    _metrics.measure_spans(True if span_metrics is None and metric_readers is not None else span_metrics)
     existing = trace.get_tracer_provider()
     if isinstance(existing, TracerProvider) and existing is not _installed:
         provider, owned = existing, False

@@ -1,7 +1,7 @@
 """Digests of circuits and results, and the content itself where it is asked for.
 
-A circuit is written as OpenQASM to be told from others, which costs milliseconds for a large one: it is done where a program
-describes its circuit by hand, and never by an instrumentor.
+A circuit is written as OpenQASM where circuits are recorded and a program describes its circuit by hand, never by an instrumentor:
+it costs milliseconds for a large one.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ def circuit_facts(circuit: Any) -> dict[str, Any]:
     if library is None:
         return {}
     found: dict[str, Any] = import_module(f"eigenspan.instrument._{library}_facts").circuit_facts([circuit])
+    if not allowed("circuits"):
+        return found
     try:
         text = _written(library, circuit)
     except Exception as error:  # noqa: BLE001 - not every circuit can be written as OpenQASM, and each library says so in its way
-        _LOG.debug("a circuit of %s has no digest: %s", library, type(error).__name__)
+        _LOG.debug("a circuit of %s cannot be written: %s", library, type(error).__name__)
         return found
-    found[q.QUANTUM_CIRCUIT_HASH] = digest(text)
-    if allowed("circuits") and len(text) <= TEXT_LIMIT:
-        found[q.QUANTUM_CIRCUIT_QASM] = text
-    return found
+    return found | {q.QUANTUM_CIRCUIT_QASM: text} if len(text) <= TEXT_LIMIT else found
 
 
 def _written(library: str, circuit: Any) -> str:

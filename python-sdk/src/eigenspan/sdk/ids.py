@@ -12,6 +12,8 @@ import weakref
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+from eigenspan.instrument._ids import NEXT
+
 
 class SystemIdGenerator(IdGenerator):
     """Ids that neither depend on the state of any generator of the program nor change it.
@@ -28,7 +30,9 @@ class SystemIdGenerator(IdGenerator):
         self._random.seed(os.urandom(32))
 
     def generate_span_id(self) -> int:
-        """A random 64-bit number that is not 0."""
+        """A random 64-bit number that is not 0, or the id that the span must have."""
+        if fixed := NEXT.get():
+            return fixed
         while not (number := self._random.getrandbits(64)):
             pass
         return number

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from eigenspan.instrument._jobs import Job, Status
+from eigenspan.instrument._jobs import Job
 from eigenspan.instrument._propagate import TRACEPARENT, mapped
-from eigenspan.semconv import attributes as q
-from eigenspan.semconv.tables import JOB_STATUS, JOB_STATUS_BY_PROVIDER
 
 RECENT = timedelta(days=7)
 LIMIT = 200
@@ -48,22 +46,9 @@ class IbmJobs:
 
     def job(self, job_id: str, begun_ns: int | None) -> Job:
         """The job with created, running and finished as IBM's metrics have them."""
-        found = self._service.job(job_id)
-        metrics = found.metrics()
-        times: Mapping[str, Any] = metrics.get("timestamps") or {}
-        usage: Mapping[str, Any] = metrics.get("usage") or {}
-        status = _status("ibm", str(getattr(found.status(), "name", found.status())))
-        facts: dict[str, Any] = {q.QUANTUM_BACKEND_SIMULATOR: False}
-        if (used := usage.get("quantum_seconds")) is not None:
-            facts[q.QUANTUM_USAGE_QPU_DURATION] = float(used)
-        created = _ns(times.get("created"))
-        if created is None:
-            raise ValueError(f"IBM does not say when job {job_id} was created")
-        return Job(
-            "ibm", str(found.backend().name), job_id, status, created, _ns(times.get("running")), _ns(times.get("finished")),
-            error=str(found.error_message() or "") if status is Status.FAILED else "",
-            tags=tuple(found.tags or ()), attributes=facts,
-        )  # fmt: skip
+        from eigenspan.instrument._ibm_jobs import job_of
+
+        return job_of(self._service.job(job_id))
 
     def recent(self) -> Iterable[str]:
         """The ids of a week's jobs that carry a traceparent."""
@@ -81,37 +66,13 @@ class GoogleJobs:
 
     def job(self, job_id: str, begun_ns: int | None) -> Job:
         """The job with the times of its execution status."""
+        from eigenspan.instrument._google_jobs import job_of
+
         program, _, name = job_id.partition("/")
-        found = self._engine.get_program(program).get_job(name)._refresh_job()  # noqa: SLF001 - the only way to its times
-        state, timing = found.execution_status, found.execution_status.timing
-        processor = state.processor_name.rpartition("/")[2] or next(iter(found.scheduling_config.processor_names), "")
-        return Job(
-            "google", processor.rpartition("/")[2], job_id, _status("google", state.state.name), _stamp(found.create_time) or 0,
-            _stamp(timing.started_time), _stamp(timing.completed_time), error=str(state.failure.error_message),
-            tags=dict(found.labels), attributes={q.QUANTUM_BACKEND_SIMULATOR: False},
-        )  # fmt: skip
+        return job_of(self._engine.get_program(program).get_job(name)._refresh_job())  # noqa: SLF001 - the only way to its times
 
     def recent(self) -> Iterable[str]:
         """The ids of a week's jobs that carry a traceparent."""
         since = datetime.now(UTC) - RECENT
         jobs = self._engine.list_jobs(created_after=since.date(), has_labels={TRACEPARENT: "*"})
         return [f"{job.program_id}/{job.id()}" for job in jobs]
-
-
-def _status(provider: str, word: str) -> Status:
-    spelled = word.lower()
-    return Status(JOB_STATUS_BY_PROVIDER.get((provider, spelled)) or JOB_STATUS.get(spelled, Status.CREATED.value))
-
-
-def _ns(text: Any) -> int | None:
-    """Nanoseconds of an ISO 8601 instant, to the microsecond; UTC where it names no zone."""
-    if not isinstance(text, str):
-        return None
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-
-
-def _stamp(moment: Any) -> int | None:
-    """Nanoseconds of a protobuf time as the client gives it; None where it was not set."""
-    return _ns(moment.isoformat()) if moment is not None and moment.year > 1970 else None

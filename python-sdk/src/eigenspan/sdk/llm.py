@@ -150,7 +150,7 @@ def _check(answer: str, validator: Validator) -> Verdict:
             problem = f"{type(error).__name__} in the validator"
         span.set(llm_validator_passed=not problem)
         labels = {q.QUANTUM_LLM_VALIDATOR_NAME: validator.name, q.QUANTUM_LLM_VALIDATOR_PASSED: not problem}
-        telemetry().metrics.record(m.QUANTUM_LLM_VALIDATIONS, 1, labels)
+        telemetry().metrics.derive(m.QUANTUM_LLM_VALIDATIONS, 1, labels)
     return Verdict(validator.name, problem)
 
 

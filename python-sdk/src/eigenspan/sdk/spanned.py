@@ -17,9 +17,11 @@ import inspect
 import logging
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import Token
 from enum import Enum
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from opentelemetry import baggage, metrics, trace
 from opentelemetry import context as otel
@@ -73,6 +75,10 @@ class Active:
             {key: found for key, value in attributes.items() if (found := fitting(key, value)) is not None}
         )
 
+    def returned(self, value: Any) -> Any:
+        """What a decorated function returns, handed through: a span that can describe it does."""
+        return value
+
     def add_event(self, name: str, attributes: Attributes | None = None) -> None:
         """Add an event."""
         self.span.add_event(name, dict(attributes or {}))
@@ -109,7 +115,7 @@ class Spanned:
         self._carry = carry
         self._ended = ended
         self._active = active
-        self._stack: list[tuple[Active, object]] = []
+        self._stack: list[tuple[Active, Token[otel.Context]]] = []
 
     def _begin(self) -> tuple[Active, otel.Context]:
         context = otel.get_current()
@@ -139,7 +145,7 @@ class Spanned:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         active, token = self._stack.pop()
         self._end(active, error)
-        otel.detach(token)  # type: ignore[arg-type]
+        otel.detach(token)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()
@@ -157,13 +163,13 @@ class Spanned:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
-                return function(*args, **kwargs)
+            with self._again() as active:
+                return active.returned(function(*args, **kwargs))
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
-                return await function(*args, **kwargs)
+            with self._again() as active:
+                return active.returned(await function(*args, **kwargs))
 
         @functools.wraps(function)
         def iterate(*args: Any, **kwargs: Any) -> Any:
@@ -181,14 +187,27 @@ class Spanned:
             chosen = call_async
         elif inspect.isgeneratorfunction(function):
             chosen = iterate
-        return chosen  # type: ignore[no-any-return]
+        return cast("F", chosen)
+
+    @contextmanager
+    def _apart(self) -> Iterator[otel.Context]:
+        """A span that covers the block without being current in it: its context is given to be made so by turns."""
+        active, context = self._begin()
+        error: BaseException | None = None
+        try:
+            yield context
+        except GeneratorExit:  # left early, which is no failure
+            raise
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._end(active, error)
 
     def _stepped(self, generator: Any) -> Generator[Any, Any, Any]:
         """The span covers the iteration and is current only while the generator itself runs."""
-        active, context = self._begin()
         step, given = generator.send, None
-        error: BaseException | None = None
-        try:
+        with self._apart() as context:
             while True:
                 try:
                     with under(context):
@@ -203,34 +222,21 @@ class Spanned:
                     raise
                 except BaseException as thrown:  # noqa: BLE001 - it is the generator's
                     step, given = generator.throw, thrown
-        except GeneratorExit:
-            raise
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            self._end(active, error)
 
     async def _stepped_async(self, generator: Any) -> AsyncIterator[Any]:
-        active, context = self._begin()
-        error: BaseException | None = None
-        try:
-            while True:
+        with self._apart() as context:
+            try:
+                while True:
+                    with under(context):
+                        try:
+                            item = await anext(generator)
+                        except StopAsyncIteration:
+                            return
+                    yield item
+            except GeneratorExit:
                 with under(context):
-                    try:
-                        item = await anext(generator)
-                    except StopAsyncIteration:
-                        return
-                yield item
-        except GeneratorExit:
-            with under(context):
-                await generator.aclose()
-            raise
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            self._end(active, error)
+                    await generator.aclose()
+                raise
 
 
 def telemetry() -> Telemetry:

@@ -33,7 +33,7 @@ class Run(Active):
         self.set(outcome_degraded=degraded, result_confidence=confidence)
         name = str(baggage.get_baggage(q.QUANTUM_WORKFLOW_NAME) or "")
         labels = {q.QUANTUM_OUTCOME_DEGRADED: degraded, **_request()}
-        telemetry().metrics.record(m.QUANTUM_OUTCOME_ANSWERS, 1, labels)
+        telemetry().metrics.derive(m.QUANTUM_OUTCOME_ANSWERS, 1, labels)
         if success:
             ledger.succeed(name)
 
@@ -99,7 +99,10 @@ def backend_selection(**given: Unpack[a.BackendSelection]) -> Spanned:
 
 
 def circuit_assembly(circuit: Any = None, **given: Unpack[a.CircuitAssembly]) -> Spanned:
-    """Circuits are built. `circuit`, or `describe` called on the span with it, gives the counts, whether it is ever run or not."""
+    """Circuits are built. `circuit`, or `describe` called on the span with it, gives the counts, whether it is ever run or not.
+
+    As a decorator it describes what the function returns.
+    """
     found = circuit_facts(circuit) if circuit is not None else {}
     return Spanned(s.CIRCUIT_ASSEMBLY, found | checked(given), active=Assembly)
 
@@ -111,6 +114,11 @@ class Assembly(Active):
         """Add counts and digest of a circuit of Cirq, Qiskit, Braket or PennyLane."""
         if self.span.is_recording():
             self._operation.set(circuit_facts(circuit))
+
+    def returned(self, value: Any) -> Any:
+        """Describe the circuit that a decorated function returns."""
+        self.describe(value)
+        return value
 
 
 class Outcome(Active):
@@ -211,7 +219,7 @@ def epoch(**given: Unpack[a.Epoch]) -> Spanned:
 def _count_fallback(active: Active, _: BaseException | None) -> None:
     kind = active.attributes.get(q.QUANTUM_FALLBACK_KIND)
     labels = _request() | ({q.QUANTUM_FALLBACK_KIND: kind} if kind else {})
-    telemetry().metrics.record(m.QUANTUM_FALLBACK_ANSWERS, 1, labels)
+    telemetry().metrics.derive(m.QUANTUM_FALLBACK_ANSWERS, 1, labels)
 
 
 def _request() -> dict[str, str]:

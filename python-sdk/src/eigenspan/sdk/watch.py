@@ -12,7 +12,6 @@ submitter's randomness (`ot=rv:…`), so that a consistent sampler decides both 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sqlite3
 import time
@@ -27,11 +26,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from eigenspan.instrument._ids import digest, span_id
 from eigenspan.instrument._jobs import ENDED, Described, Job, describe, measure
 from eigenspan.instrument._jobs import Status as JobStatus
 from eigenspan.instrument._metrics import Metrics, metrics_of
 from eigenspan.instrument._privacy import mask
-from eigenspan.instrument._propagate import request, submitter
+from eigenspan.instrument._propagate import recorded_by_submitter, request, submitter
 from eigenspan.instrument._telemetry import ERROR_TYPE, MESSAGE_LIMIT
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
@@ -162,20 +162,26 @@ class Watch:
 
 
 def spans_of(job: Job, style: Style, resource: Resource) -> list[ReadableSpan]:
-    """The spans of a job that has ended, the same ones whenever they are made; none if its submitter's were not sampled."""
+    """The spans of a job that has ended, the same ones whenever they are made; none if its submitter's were not sampled.
+
+    Where the submitter records the job itself they are its, below the submission.
+    """
+    style = "child" if recorded_by_submitter(job.tags) else style
     found = submitter(job.tags) if style != "none" else None
     if found is not None and not found[0].trace_flags.sampled:
         return []
     submit, randomness = found or (None, "")
-    trace_id = submit.trace_id if submit and style == "child" else int.from_bytes(_digest(job, "trace")[:16])
+    trace_id = (
+        submit.trace_id if submit and style == "child" else int.from_bytes(digest(job.provider, job.id, "trace")[:16])
+    )
     state = TraceState([("ot", f"rv:{randomness}")]) if randomness else TraceState()
     scope = InstrumentationScope(SCOPE, schema_url=SCHEMA_URL)
     parent = submit if style == "child" else None
     link = [Link(submit)] if submit and style == "link" else []
     made = []
     for described in describe(job, request(job.tags)):
-        span_id = int.from_bytes(_digest(job, described.phase)[:8])
-        context = SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(1), trace_state=state)
+        number = span_id(job.provider, job.id, described.phase)
+        context = SpanContext(trace_id, number, is_remote=False, trace_flags=TraceFlags(1), trace_state=state)
         made.append(
             ReadableSpan(
                 f"{described.phase} {job.backend}",
@@ -197,10 +203,6 @@ def spans_of(job: Job, style: Style, resource: Resource) -> list[ReadableSpan]:
         if described.phase == "job":
             parent = context
     return made
-
-
-def _digest(job: Job, phase: str) -> bytes:
-    return hashlib.sha256(f"{job.provider}|{job.id}|{phase}".encode()).digest()
 
 
 def _error(described: Described) -> dict[str, str]:

@@ -7,94 +7,19 @@ from collections.abc import Sequence
 from typing import Final, TypedDict
 
 
-class Llm(TypedDict, total=False):
-    """A language model is asked on behalf of a hybrid request."""
+class SpanBackend(TypedDict, total=False):
+    """The attributes of `quantum.span.backend`."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    llm_model_version: str
-    llm_prompt_hash: str
-    llm_prompt_template_name: str
-    llm_prompt_template_version: str
-    llm_validator_name: str
-    llm_validator_passed: bool
-    llm_content_id: str
-    workflow_name: str
-
-
-class Poll(TypedDict, total=False):
-    """The client asks the provider for the state of a job."""
-
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     provider_name: str
     backend_name: str
     backend_simulator: bool
     backend_version: str
     backend_qubit_count: int
-    job_id: str
-    job_status: str
-    job_queue_position: int
-    workflow_name: str
 
 
-class Result(TypedDict, total=False):
-    """Results of a job are waited for, fetched and parsed."""
+class SpanCalibration(TypedDict, total=False):
+    """The attributes of `quantum.span.calibration`."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
-    job_id: str
-    job_status: str
-    result_size: int
-    result_hash: str
-    result_summary: str
-    job_successful_shots: int
-    workflow_name: str
-
-
-class Job(TypedDict, total=False):
-    """A job from its submission to its final state, with its queue and its execution as children."""
-
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
     backend_calibration_version: str
     backend_calibration_id: str
     backend_calibration_time: str
@@ -132,6 +57,120 @@ class Job(TypedDict, total=False):
     circuit_calibration_unusable_sites: int
     circuit_calibration_missing_terms: int
     circuit_calibration_basis: str
+
+
+class SpanCircuit(TypedDict, total=False):
+    """The attributes of `quantum.span.circuit`."""
+
+    circuit_name: str
+    circuit_count: int
+    circuit_qubit_count: int
+    circuit_depth: int
+    circuit_gate_count: int
+    circuit_duration: float
+    circuit_two_qubit_gate_count: int
+    circuit_measurement_count: int
+    circuit_parameter_count: int
+    circuit_hash: str
+    circuit_physical_qubits: Sequence[str]
+    circuit_operations: Sequence[str]
+
+
+class SpanCost(TypedDict, total=False):
+    """The attributes of `quantum.span.cost`."""
+
+    cost_amount: float
+    cost_currency: str
+    cost_source: str
+    cost_type: str
+    cost_per_success: float
+
+
+class SpanLogical(TypedDict, total=False):
+    """The attributes of `quantum.span.logical`."""
+
+    circuit_logical_hash: str
+    circuit_logical_qubit_count: int
+    circuit_logical_depth: int
+    circuit_logical_gate_count: int
+    circuit_logical_two_qubit_gate_count: int
+
+
+class SpanMitigation(TypedDict, total=False):
+    """The attributes of `quantum.span.mitigation`."""
+
+    mitigation_technique: str
+    mitigation_parameters: str
+    mitigation_overhead: float
+    mitigation_effect: float
+    mitigation_helped: bool
+
+
+class SpanRequest(TypedDict, total=False):
+    """The attributes of `quantum.span.request`."""
+
+    request_correlation_id: str
+    request_id: str
+    request_tenant: str
+    workflow_version: str
+    workload_class: str
+    circuit_family: str
+
+
+class SpanUsage(TypedDict, total=False):
+    """The attributes of `quantum.span.usage`."""
+
+    usage_qpu_duration: float
+    usage_billed_duration: float
+    usage_reserved_duration: float
+
+
+class SpanWorkload(TypedDict, total=False):
+    """The attributes of `quantum.span.workload`."""
+
+    workload_urgency: str
+    workload_value: str
+    workload_backend_sensitivity: str
+    workload_retry_tolerance: str
+
+
+class Llm(SpanRequest, total=False):
+    """A language model is asked on behalf of a hybrid request."""
+
+    llm_model_version: str
+    llm_prompt_hash: str
+    llm_prompt_template_name: str
+    llm_prompt_template_version: str
+    llm_validator_name: str
+    llm_validator_passed: bool
+    llm_content_id: str
+    workflow_name: str
+
+
+class Poll(SpanRequest, SpanBackend, total=False):
+    """The client asks the provider for the state of a job."""
+
+    job_id: str
+    job_status: str
+    job_queue_position: int
+    workflow_name: str
+
+
+class Result(SpanRequest, SpanBackend, total=False):
+    """Results of a job are waited for, fetched and parsed."""
+
+    job_id: str
+    job_status: str
+    result_size: int
+    result_hash: str
+    result_summary: str
+    job_successful_shots: int
+    workflow_name: str
+
+
+class Job(SpanRequest, SpanBackend, SpanCircuit, SpanCalibration, SpanCost, SpanLogical, SpanUsage, total=False):
+    """A job from its submission to its final state, with its queue and its execution as children."""
+
     job_id: str
     job_status: str
     job_shots: int
@@ -139,19 +178,6 @@ class Job(TypedDict, total=False):
     job_queue_duration: float
     job_execution_duration: float
     job_retry_count: int
-    cost_amount: float
-    cost_currency: str
-    cost_source: str
-    cost_type: str
-    cost_per_success: float
-    circuit_logical_hash: str
-    circuit_logical_qubit_count: int
-    circuit_logical_depth: int
-    circuit_logical_gate_count: int
-    circuit_logical_two_qubit_gate_count: int
-    usage_qpu_duration: float
-    usage_billed_duration: float
-    usage_reserved_duration: float
     job_successful_shots: int
     job_queue_enter_time: str
     job_queue_leave_time: str
@@ -161,15 +187,9 @@ class Job(TypedDict, total=False):
     workflow_name: str
 
 
-class Algorithm(TypedDict, total=False):
+class Algorithm(SpanRequest, total=False):
     """One run of a quantum or hybrid algorithm."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     algorithm_name: str
     algorithm_type: str
     problem_type: str
@@ -182,29 +202,17 @@ class Algorithm(TypedDict, total=False):
     workflow_name: str
 
 
-class AnswerCheck(TypedDict, total=False):
+class AnswerCheck(SpanRequest, total=False):
     """The answer of a language model goes through deterministic checks."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     llm_validator_name: str
     llm_validator_passed: bool
     workflow_name: str
 
 
-class BackendSelection(TypedDict, total=False):
+class BackendSelection(SpanRequest, total=False):
     """A backend is chosen."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     provider_name: str
     backend_name: str
     route_reason: str
@@ -219,59 +227,24 @@ class BackendSelection(TypedDict, total=False):
     workflow_name: str
 
 
-class Batch(TypedDict, total=False):
+class Batch(SpanRequest, SpanBackend, total=False):
     """Several circuits or jobs are run as one batch."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
     circuit_count: int
     workflow_name: str
 
 
-class BusinessRule(TypedDict, total=False):
+class BusinessRule(SpanRequest, total=False):
     """The answer is checked against business rules."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     rule_name: str
     rule_passed: bool
     workflow_name: str
 
 
-class CircuitAssembly(TypedDict, total=False):
+class CircuitAssembly(SpanRequest, SpanCircuit, total=False):
     """Circuits are built from a problem."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
     circuit_estimated_error: float
     circuit_approximation: str
     circuit_approximation_degree: float
@@ -279,84 +252,18 @@ class CircuitAssembly(TypedDict, total=False):
     workflow_name: str
 
 
-class Epoch(TypedDict, total=False):
+class Epoch(SpanRequest, total=False):
     """One pass over the training data."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     training_epoch_index: int
     training_epoch_loss: float
     training_epoch_accuracy: float
     workflow_name: str
 
 
-class Execute(TypedDict, total=False):
+class Execute(SpanRequest, SpanBackend, SpanCircuit, SpanCalibration, SpanLogical, SpanUsage, SpanCost, SpanMitigation, total=False):
     """Circuits run on a backend. Every execution has exactly one such span."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
-    backend_calibration_version: str
-    backend_calibration_id: str
-    backend_calibration_time: str
-    backend_calibration_age: float
-    backend_calibration_match: str
-    backend_calibration_t1_median: float
-    backend_calibration_t2_median: float
-    backend_calibration_t2_method: str
-    backend_calibration_readout_error_median: float
-    backend_calibration_single_qubit_error_median: float
-    backend_calibration_two_qubit_error_median: float
-    backend_calibration_two_qubit_error_max: float
-    backend_calibration_operational_qubits: int
-    backend_calibration_operational_pairs: int
-    backend_calibration_oldest_value_age: float
-    backend_calibration_statistic: str
-    backend_calibration_changed: bool
-    backend_status: str
-    backend_queue_length: int
-    backend_rate_limit_remaining: int
-    backend_window_start_time: str
-    backend_window_end_time: str
-    backend_benchmark_eplg: float
-    backend_benchmark_clops: int
-    backend_benchmark_quantum_volume: int
-    backend_noise_level: float
-    circuit_calibration_success_probability: float
-    circuit_calibration_two_qubit_error_max: float
-    circuit_calibration_readout_error_max: float
-    circuit_calibration_t2_min: float
-    circuit_calibration_coherence_ratio: float
-    circuit_calibration_coherence_margin: float
-    circuit_calibration_coherence_basis: str
-    circuit_calibration_worst_pair: str
-    circuit_calibration_unusable_sites: int
-    circuit_calibration_missing_terms: int
-    circuit_calibration_basis: str
     execution_success: bool
     job_id: str
     job_shots: int
@@ -367,24 +274,6 @@ class Execute(TypedDict, total=False):
     job_execution_start_time: str
     job_execution_end_time: str
     primitive_name: str
-    circuit_logical_hash: str
-    circuit_logical_qubit_count: int
-    circuit_logical_depth: int
-    circuit_logical_gate_count: int
-    circuit_logical_two_qubit_gate_count: int
-    usage_qpu_duration: float
-    usage_billed_duration: float
-    usage_reserved_duration: float
-    cost_amount: float
-    cost_currency: str
-    cost_source: str
-    cost_type: str
-    cost_per_success: float
-    mitigation_technique: str
-    mitigation_parameters: str
-    mitigation_overhead: float
-    mitigation_effect: float
-    mitigation_helped: bool
     job_successful_shots: int
     circuit_qasm: str
     cloud_region: str
@@ -393,15 +282,9 @@ class Execute(TypedDict, total=False):
     workflow_name: str
 
 
-class Fallback(TypedDict, total=False):
+class Fallback(SpanRequest, total=False):
     """Another way is taken after a failure."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     backend_name: str
     fallback_used: bool
     route_reason: str
@@ -410,41 +293,23 @@ class Fallback(TypedDict, total=False):
     workflow_name: str
 
 
-class FeaturePreparation(TypedDict, total=False):
+class FeaturePreparation(SpanRequest, total=False):
     """Input data becomes features or parameters."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     workflow_name: str
 
 
-class Layer(TypedDict, total=False):
+class Layer(SpanRequest, total=False):
     """One layer of a variational or hybrid model."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     layer_type: str
     layer_index: int
     workflow_name: str
 
 
-class Mitigation(TypedDict, total=False):
+class Mitigation(SpanRequest, total=False):
     """Results are corrected for errors of the backend."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     mitigation_technique: str
     mitigation_parameters: str
     mitigation_overhead: float
@@ -453,15 +318,9 @@ class Mitigation(TypedDict, total=False):
     workflow_name: str
 
 
-class OrchestratorDecision(TypedDict, total=False):
+class OrchestratorDecision(SpanRequest, total=False):
     """A route is chosen among backends, simulators and classical answers."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     backend_name: str
     route_reason: str
     route_taken: str
@@ -472,39 +331,15 @@ class OrchestratorDecision(TypedDict, total=False):
     workflow_name: str
 
 
-class ParameterBinding(TypedDict, total=False):
+class ParameterBinding(SpanRequest, SpanCircuit, total=False):
     """Values are bound to the free parameters of circuits."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
     workflow_name: str
 
 
-class PostProcess(TypedDict, total=False):
+class PostProcess(SpanRequest, total=False):
     """Results are aggregated or turned into an answer."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     result_size: int
     result_fidelity: float
     result_confidence: float
@@ -515,35 +350,18 @@ class PostProcess(TypedDict, total=False):
     workflow_name: str
 
 
-class PromptConstruction(TypedDict, total=False):
+class PromptConstruction(SpanRequest, total=False):
     """Context is retrieved and the prompt of a language model is made from its template."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     llm_prompt_hash: str
     llm_prompt_template_name: str
     llm_prompt_template_version: str
     workflow_name: str
 
 
-class Queue(TypedDict, total=False):
+class Queue(SpanRequest, SpanBackend, total=False):
     """The job waits for the backend."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
     job_id: str
     job_queue_position: int
     job_queue_duration: float
@@ -553,29 +371,17 @@ class Queue(TypedDict, total=False):
     workflow_name: str
 
 
-class Scoring(TypedDict, total=False):
+class Scoring(SpanRequest, total=False):
     """A downstream model scores the answer."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     training_model_name: str
     result_confidence: float
     workflow_name: str
 
 
-class Training(TypedDict, total=False):
+class Training(SpanRequest, total=False):
     """A quantum or hybrid model is trained."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     training_type: str
     training_model_name: str
     training_epoch_count: int
@@ -585,35 +391,12 @@ class Training(TypedDict, total=False):
     workflow_name: str
 
 
-class Transpile(TypedDict, total=False):
+class Transpile(SpanRequest, SpanCircuit, SpanLogical, total=False):
     """Circuits are rewritten for a backend."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
     transpiler_optimization_level: int
     transpiler_options: str
     backend_name: str
-    circuit_logical_hash: str
-    circuit_logical_qubit_count: int
-    circuit_logical_depth: int
-    circuit_logical_gate_count: int
-    circuit_logical_two_qubit_gate_count: int
     circuit_estimated_error: float
     circuit_approximation: str
     circuit_approximation_degree: float
@@ -621,51 +404,18 @@ class Transpile(TypedDict, total=False):
     workflow_name: str
 
 
-class Workflow(TypedDict, total=False):
+class Workflow(SpanRequest, SpanWorkload, total=False):
     """One run of a workflow, from its input to its answer."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
     workflow_name: str
-    workload_urgency: str
-    workload_value: str
-    workload_backend_sensitivity: str
-    workload_retry_tolerance: str
     fallback_used: bool
     outcome_degraded: bool
     result_confidence: float
 
 
-class Submit(TypedDict, total=False):
+class Submit(SpanRequest, SpanBackend, SpanCircuit, total=False):
     """A job is handed to a provider."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    provider_name: str
-    backend_name: str
-    backend_simulator: bool
-    backend_version: str
-    backend_qubit_count: int
-    circuit_name: str
-    circuit_count: int
-    circuit_qubit_count: int
-    circuit_depth: int
-    circuit_gate_count: int
-    circuit_duration: float
-    circuit_two_qubit_gate_count: int
-    circuit_measurement_count: int
-    circuit_parameter_count: int
-    circuit_hash: str
-    circuit_physical_qubits: Sequence[str]
-    circuit_operations: Sequence[str]
     job_id: str
     job_shots: int
     job_status: str
@@ -678,19 +428,9 @@ class Submit(TypedDict, total=False):
     workflow_name: str
 
 
-class Ingress(TypedDict, total=False):
+class Ingress(SpanRequest, SpanWorkload, total=False):
     """A request for a quantum or hybrid answer arrives at the service."""
 
-    request_correlation_id: str
-    request_id: str
-    request_tenant: str
-    workflow_version: str
-    workload_class: str
-    circuit_family: str
-    workload_urgency: str
-    workload_value: str
-    workload_backend_sensitivity: str
-    workload_retry_tolerance: str
     outcome_degraded: bool
     workflow_name: str
 

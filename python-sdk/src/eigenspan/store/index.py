@@ -1,8 +1,7 @@
-"""The index of terms in a day's file: terms are numbered, and each body has the numbers of its terms as one blob.
+"""The index of a day's file: which bodies have a term or a number in a range.
 
-A search walks the bodies of a window, newest first, and looks for four bytes in each blob: about 0.2 µs a body, without an
-index entry for each attribute. Numbers may be found across a border of two others; what is found is looked at again in
-the spans themselves. A key with more than `MAX_VALUES` values a day is from then on indexed by its presence alone.
+Terms and bands of numbers are numbered; a full-text table (FTS5, without text, rowids alone) lists for each number the bodies that
+have it. A key with more than `MAX_VALUES` values a day is from then on indexed by its presence, and its numbers by their bands.
 """
 
 from __future__ import annotations
@@ -10,33 +9,39 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
-from eigenspan.store.terms import Term, terms_of
+from eigenspan.store.terms import Range, Term, band_of, narrow_bounds, wide
 
 MAX_VALUES: Final = 10_000
 MAX_OPERATIONS: Final = 50_000
 HOUR_NS: Final = 3_600 * 10**9
-_MAX_CACHED: Final = 500_000
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS term (id INTEGER PRIMARY KEY, scope TEXT, key TEXT, type TEXT, value TEXT,
     UNIQUE (scope, key, type, value));
 CREATE INDEX IF NOT EXISTS term_key ON term (key, value);
-CREATE TABLE IF NOT EXISTS entry (start_ns INTEGER, body INTEGER, end_ns INTEGER, trace BLOB, terms BLOB,
-    PRIMARY KEY (start_ns, body)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS band (id INTEGER PRIMARY KEY, scope TEXT, key TEXT, wide INTEGER, number INTEGER,
+    UNIQUE (scope, key, wide, number));
+CREATE VIRTUAL TABLE IF NOT EXISTS posting USING fts5(tokens, content='', detail=none, columnsize=0, tokenize='ascii');
 CREATE TABLE IF NOT EXISTS operation (service TEXT, name TEXT, kind TEXT, PRIMARY KEY (service, name, kind)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS call (hour INTEGER, parent TEXT, child TEXT, calls INTEGER,
     PRIMARY KEY (hour, parent, child)) WITHOUT ROWID;
 """
+_CALL: Final = "INSERT INTO call VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
+_VALUES: Final = "SELECT count(*) FROM (SELECT 1 FROM term WHERE scope = ? AND key = ? LIMIT ?)"
+_FOUND: Final = """
+SELECT start_ns, trace FROM (SELECT rowid AS body FROM posting WHERE posting MATCH ? {within} ORDER BY rowid DESC)
+    LEFT JOIN late USING (body) JOIN trace ON trace.id = coalesce(late.id, body)
+    WHERE start_ns BETWEEN ? AND ? LIMIT ?
+"""
 
-Needs = Sequence[Sequence[Term]]
+Needs = Sequence[Sequence[Term | Range]]
 """Every group has to be there by one of its terms. A term of type "" with a value stands for the value in any type."""
 
 
-class Indexer:
-    """Writes the index of one day's file, inside the caller's transactions."""
+class Numbers:
+    """The numbers of terms and bands of one day's file, given out inside the caller's transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -44,84 +49,126 @@ class Indexer:
 
     def forget(self) -> None:
         """Know only what the file has, as after a transaction that was rolled back."""
-        self._ids: dict[Term, int] = {}
         counted = self._db.execute("SELECT scope, key, count(*) FROM term GROUP BY scope, key")
         self._values = Counter({(scope, key): count for scope, key, count in counted})
         self._operations: int = self._db.execute("SELECT count(*) FROM operation").fetchone()[0]
 
-    def add(
-        self, body: int, trace: bytes, bounds: tuple[int, int], spans: TracesData, before: TracesData | None
-    ) -> None:
-        """Index a body (its row) with its start and end. `before`: what the file has of the trace already."""
-        found = terms_of(spans)
-        ids = sorted(i for term in found.terms if (i := self._id(term)))
-        packed = b"".join(i.to_bytes(4, "big") for i in ids)
-        self._db.execute("INSERT INTO entry VALUES (?,?,?,?,?)", (bounds[0], body, bounds[1], trace, packed))
-        if self._operations < MAX_OPERATIONS:
-            done = self._db.executemany("INSERT OR IGNORE INTO operation VALUES (?,?,?)", found.operations)
-            self._operations += max(0, done.rowcount)
-        calls = found.calls
-        if before is not None:
-            whole = TracesData()
-            whole.CopyFrom(before)
-            whole.MergeFrom(spans)
-            calls = terms_of(whole).calls - terms_of(before).calls
-        rows = ((bounds[0] // HOUR_NS, parent, child, n) for (parent, child), n in calls.items())
-        self._db.executemany(
-            "INSERT INTO call VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls", rows
-        )
-
-    def _id(self, term: Term) -> int:
-        """The term's number; 0 for a value that is one too many of its key."""
-        if found := self._ids.get(term):
-            return found
+    def token(self, term: Term) -> str:
+        """The term's token; "" for a value that is one too many of its key."""
         row = self._db.execute(
             "SELECT id FROM term WHERE scope = ? AND key = ? AND type = ? AND value = ?", term
         ).fetchone()
         if row is None:
             if term.type and self._values[term[:2]] >= MAX_VALUES:
-                return 0
+                return ""
             self._values[term[:2]] += 1
-            number = (
-                self._db.execute("INSERT INTO term (scope, key, type, value) VALUES (?,?,?,?)", term).lastrowid or 0
-            )
-        else:
-            number = row[0]
-        if len(self._ids) >= _MAX_CACHED:
-            self._ids.clear()
-        self._ids[term] = number
-        return number
+            row = (self._db.execute("INSERT INTO term (scope, key, type, value) VALUES (?,?,?,?)", term).lastrowid,)
+        return f"t{row[0]:x}"
+
+    def bands(self, scope: str, key: str, band: int) -> tuple[str, str]:
+        """The tokens of a narrow band and of the wide one that it lies in."""
+        return self._band(scope, key, 0, band), self._band(scope, key, 1, wide(band))
+
+    def _band(self, *band: object) -> str:
+        self._db.execute("INSERT OR IGNORE INTO band (scope, key, wide, number) VALUES (?,?,?,?)", band)
+        sql = "SELECT id FROM band WHERE scope = ? AND key = ? AND wide = ? AND number = ?"
+        return f"b{self._db.execute(sql, band).fetchone()[0]:x}"
+
+    def operation(self, service: str, name: str, kind: str) -> None:
+        """Note a name that spans of a service have, while there are not too many."""
+        if self._operations < MAX_OPERATIONS:
+            done = self._db.execute("INSERT OR IGNORE INTO operation VALUES (?,?,?)", (service, name, kind))
+            self._operations += max(0, done.rowcount)
 
 
-def candidates(
-    db: sqlite3.Connection, needs: Needs, start_ns: int, end_ns: int, shortest_ns: int, limit: int
-) -> list[tuple[int, bytes]]:
-    """(start, trace id) of the bodies in a window of starts that may hold what is needed, newest first."""
-    where, parameters = ["start_ns >= ?", "start_ns <= ?"], [start_ns, end_ns]
-    if shortest_ns:
-        where.append("end_ns - start_ns >= ?")
-        parameters.append(shortest_ns)
-    marks: list[bytes] = []
+def add(db: sqlite3.Connection, tokens: Iterable[tuple[int, str]], calls: Counter[tuple[int, str, str]]) -> None:
+    """Index bodies by (number, tokens), and count calls by (hour, caller, called)."""
+    db.executemany("INSERT INTO posting (rowid, tokens) VALUES (?,?)", tokens)
+    db.executemany(_CALL, ((*call, n) for call, n in calls.items()))
+
+
+def candidates(db: sqlite3.Connection, needs: Needs, start_ns: int, end_ns: int, limit: int) -> list[tuple[int, bytes]]:
+    """(start, trace id) of the traces that began in a window and may hold what is needed, the last written first."""
+    if not needs:
+        sql = "SELECT start_ns, trace FROM trace WHERE start_ns BETWEEN ? AND ? ORDER BY start_ns DESC LIMIT ?"
+        return db.execute(sql, (start_ns, end_ns, limit)).fetchall()
+    groups = []
     for group in needs:
-        ids = [i for term in group for i in _numbers(db, term)]
-        if not ids:
+        tokens = [token for need in group for token in _tokens(db, need)]
+        if not tokens:
             return []
-        where.append("(" + " OR ".join(["instr(terms, ?) > 0"] * len(ids)) + ")")
-        marks += [i.to_bytes(4, "big") for i in ids]
-    sql = f"SELECT start_ns, trace FROM entry WHERE {' AND '.join(where)} ORDER BY start_ns DESC LIMIT ?"
-    return db.execute(sql, (*parameters, *marks, limit)).fetchall()
+        groups.append(f"({' OR '.join(tokens)})")
+    bounds: tuple[int, int] | tuple[()] = ()
+    if start_ns > 0:
+        if (found := _bodies(db, start_ns, end_ns)) is None:
+            return []
+        bounds = found
+    within = "AND rowid BETWEEN ? AND ?" if bounds else ""
+    parameters = (" AND ".join(groups), *bounds, start_ns, end_ns, limit)
+    return db.execute(_FOUND.format(within=within), parameters).fetchall()
 
 
-def _numbers(db: sqlite3.Connection, term: Term) -> list[int]:
-    """The numbers that say that a body may have the term: of the value, or of the key where not all its values are there."""
-    if term.value:
-        values = db.execute("SELECT count(*) FROM (SELECT 1 FROM term WHERE scope = ? AND key = ? LIMIT ?)",
-                            (term.scope, term.key, MAX_VALUES + 1)).fetchone()[0]  # fmt: skip
+def _bodies(db: sqlite3.Connection, start_ns: int, end_ns: int) -> tuple[int, int] | None:
+    """The first and the last number of a body of the traces that began in a window; None where there are none."""
+    sql = "SELECT min(id), max(last) FROM trace WHERE start_ns BETWEEN ? AND ?"
+    found: tuple[int | None, int | None] = db.execute(sql, (start_ns, end_ns)).fetchone()
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def terms(
+    db: sqlite3.Connection,
+    start_ns: int,
+    end_ns: int,
+    scope: str | None = None,
+    key: str | None = None,
+    limit: int = -1,
+) -> list[Term]:
+    """The keys there are, or the values of one key, in the order of the values.
+
+    Where the window does not begin with all time: those of traces that were written when those of the window were.
+    """
+    wanted, of = (
+        ("type = '' AND scope != 'intrinsic'", ())
+        if key is None
+        else ("scope = ? AND key = ? AND type != ''", (scope, key))
+    )
+    rows = db.execute(f"SELECT id, scope, key, type, value FROM term WHERE {wanted} ORDER BY value", of)
+    bounds = _bodies(db, start_ns, end_ns) if start_ns > 0 else None
+    if start_ns > 0 and bounds is None:
+        return []
+    there = "SELECT 1 FROM posting WHERE posting MATCH ? AND rowid BETWEEN ? AND ? LIMIT 1"
+    found = (
+        Term(*term)
+        for number, *term in rows
+        if bounds is None or db.execute(there, (f"t{number:x}", *bounds)).fetchone()
+    )
+    return list(islice(found, None if limit < 0 else limit))
+
+
+def _tokens(db: sqlite3.Connection, need: Term | Range) -> list[str]:
+    """The tokens one of which a body must have."""
+    if isinstance(need, Range):
+        return _range(db, need)
+    if need.value:
+        values = db.execute(_VALUES, (need.scope, need.key, MAX_VALUES + 1)).fetchone()[0]
         if values < MAX_VALUES:
             sql = "SELECT id FROM term WHERE scope = ? AND key = ? AND value = ? AND type != ''"
-            return [i for (i,) in db.execute(sql, (term.scope, term.key, term.value))]
+            return [f"t{i:x}" for (i,) in db.execute(sql, (need.scope, need.key, need.value))]
     sql = "SELECT id FROM term WHERE scope = ? AND key = ? AND type = '' AND value = ''"
-    return [i for (i,) in db.execute(sql, (term.scope, term.key))]
+    return [f"t{i:x}" for (i,) in db.execute(sql, (need.scope, need.key))]
+
+
+def _range(db: sqlite3.Connection, need: Range) -> list[str]:
+    """Wide bands, and narrow ones where a wide one sticks out at an end."""
+    low, high = band_of(need.low), band_of(need.high)
+    if low is None or high is None:
+        return []
+    first, last = wide(low), wide(high)
+    inside = (first + (narrow_bounds(first)[0] < low), last - (narrow_bounds(last)[1] > high))
+    narrow = {(low, min(high, narrow_bounds(first)[1])), (max(low, narrow_bounds(last)[0]), high)}
+    asked = [(1, *inside), *((0, *bounds) for bounds in narrow)]
+    sql = "SELECT id FROM band WHERE scope = ? AND key = ? AND wide = ? AND number BETWEEN ? AND ?"
+    return [f"b{i:x}" for bounds in asked for (i,) in db.execute(sql, (need.scope, need.key, *bounds))]
 
 
 def dependencies(rows: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], int]:

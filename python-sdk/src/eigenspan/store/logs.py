@@ -14,14 +14,17 @@ SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS log (tenant TEXT, trace BLOB, time_ns INTEGER, otlp BLOB,
     PRIMARY KEY (trace, time_ns, tenant, otlp)) WITHOUT ROWID;
 """
-_SEVERITIES: Final = ("", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+LEVELS: Final = ("", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 _TRACE_BYTES: Final = 16
 _MAX_NS: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One record. `time_ns`: when it happened, or else when it was seen."""
+    """One record. `time_ns`: when it happened, or else when it was seen. `severity`: as it was called, or else its level.
+
+    `level`: one of LEVELS, by the number; "" where there is none.
+    """
 
     time_ns: int
     span_id: str
@@ -30,6 +33,7 @@ class Log:
     service: str
     event: str
     attributes: dict[str, Value]
+    level: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """As JSON shows it."""
@@ -58,9 +62,10 @@ def read(otlp: bytes) -> Log:
     (record,) = scope.log_records
     service = attributes_of(resource.resource.attributes).get("service.name", "")
     number = record.severity_number
-    severity = record.severity_text or _SEVERITIES[(number + 3) // 4 if 0 < number <= 24 else 0]
+    level = LEVELS[(number + 3) // 4 if 0 < number <= 24 else 0]
     body, attributes = value_of(record.body), attributes_of(record.attributes)
-    return Log(_time_ns(record), record.span_id.hex(), severity, body, str(service), record.event_name, attributes)
+    severity, span_id = record.severity_text or level, record.span_id.hex()
+    return Log(_time_ns(record), span_id, severity, body, str(service), record.event_name, attributes, level)
 
 
 def _time_ns(record: LogRecord) -> int:

@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from eigenspan.store.day import files, open_to_read, unpack
+
 MAX_BODIES: Final = 4_000
 MAX_BYTES: Final = 64 << 20
-_DAYS: Final = "????-??-??.db"
 
 
 class Tail:
@@ -22,7 +23,7 @@ class Tail:
 
     def __init__(self, directory: Path, bodies: int = MAX_BODIES) -> None:
         self._directory, self._bodies = directory, bodies
-        self._through: dict[str, int] = {}
+        self._through: dict[Path, int] = {}
         self._lock = threading.Lock()
         self.passed_over = 0
 
@@ -31,36 +32,32 @@ class Tail:
         found: list[bytes] = []
         size = 0
         with self._lock:
-            days = {path.stem: path for path in self._directory.glob(_DAYS)}
-            for gone in self._through.keys() - days.keys():
+            there = files(self._directory)
+            for gone in self._through.keys() - set(there):
                 del self._through[gone]
-            for day, path in sorted(days.items(), reverse=True):
+            for path in reversed(there):
                 try:
-                    with closing(_open(path)) as db:
-                        size = self._read(db, day, found, size)
-                except sqlite3.OperationalError as error:
-                    if path.exists() and "no such table" not in str(error):
+                    if db := open_to_read(path):
+                        with closing(db):
+                            size = self._read(db, path, found, size)
+                except sqlite3.OperationalError:
+                    if path.exists():
                         raise
         return found[::-1]
 
-    def _read(self, db: sqlite3.Connection, day: str, found: list[bytes], size: int) -> int:
-        through = self._through.get(day, 0)
+    def _read(self, db: sqlite3.Connection, file: Path, found: list[bytes], size: int) -> int:
+        through = self._through.get(file, 0)
         newest = through
-        rows = db.execute("SELECT rowid, otlp FROM body WHERE rowid > ? ORDER BY rowid DESC", (through,))
-        for number, body in rows:
+        rows = db.execute("SELECT id, otlp FROM body WHERE id > ? ORDER BY id DESC", (through,))
+        for number, packed in rows:
+            body = unpack(packed)
             newest = max(newest, number)
             if len(found) >= self._bodies or size + len(body) > MAX_BYTES:
                 self.passed_over += db.execute(
-                    "SELECT count(*) FROM body WHERE rowid > ? AND rowid <= ?", (through, number)
+                    "SELECT count(*) FROM body WHERE id > ? AND id <= ?", (through, number)
                 ).fetchone()[0]
                 break
             found.append(body)
             size += len(body)
-        self._through[day] = newest
+        self._through[file] = newest
         return size
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)
-    db.execute("PRAGMA busy_timeout=5000")
-    return db

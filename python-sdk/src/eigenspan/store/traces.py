@@ -1,8 +1,9 @@
 """The embedded trace store: each trace's OTLP bytes, a row that summarises it, and promoted keys to find it by.
 
-One SQLite file a day (the day of writing, UTC), so that retention is the removal of a file. Readers, of this process
+One SQLite file a day (the day of writing, UTC), or more where one would outgrow an eighth of the room, so that retention is the
+removal of a file. Readers, of this process
 and of others, have connections of their own and never block the writer (WAL). A trace whose spans arrive on two days is
-put together when it is read.
+put together when it is read. `day.py` says what a file holds.
 """
 
 from __future__ import annotations
@@ -10,47 +11,46 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from eigenspan.store import index, logs
+from eigenspan.store.day import (
+    COLUMNS,
+    MAX_NS,
+    Day,
+    Delivery,
+    bodies_of,
+    day_of,
+    file_to_write,
+    files,
+    is_restored,
+    open_to_read,
+    remove,
+    row_of,
+    size_of,
+    unpack,
+)
 from eigenspan.store.rows import Filters, Row, merge, where
-from eigenspan.store.tree import Node, summarise, tree_of
+from eigenspan.store.tree import Node, tree_of
 
+_T = TypeVar("_T")
 __all__ = ["Filters", "Row", "Stored", "TraceStore"]
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS trace (tenant TEXT, trace BLOB, start_ns INTEGER, end_ns INTEGER, spans INTEGER,
-    errors INTEGER, service TEXT, root TEXT, backend TEXT, rule TEXT, PRIMARY KEY (trace, tenant)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS trace_start ON trace (start_ns);
-CREATE TABLE IF NOT EXISTS body (tenant TEXT, trace BLOB, otlp BLOB);
-CREATE INDEX IF NOT EXISTS body_trace ON body (trace);
-CREATE TABLE IF NOT EXISTS promoted (key TEXT, value TEXT, tenant TEXT, trace BLOB,
-    PRIMARY KEY (key, value, tenant, trace)) WITHOUT ROWID;
-{index.SCHEMA}
-{logs.SCHEMA}
-COMMIT;
-"""
-_BODIES = "SELECT otlp FROM body WHERE trace = ? AND tenant = ?"
-_FILES = "????-??-??.db"
-_MAX_NS = 2**63 - 1  # what SQLite holds; OTLP has one bit more
+_TRIM_S = 60
+_MIN_PART_BYTES = 1 << 20
 _CHUNK = 500  # parameters of one IN (...)
-_UPSERT = """
-INSERT INTO trace VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
-    start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, excluded.end_ns),
-    spans = spans + excluded.spans, errors = errors + excluded.errors,
-    service = iif(root IS NULL AND excluded.root IS NOT NULL, coalesce(excluded.service, service),
-        coalesce(service, excluded.service)),
-    root = coalesce(root, excluded.root),
-    backend = coalesce(backend, excluded.backend), rule = coalesce(nullif(rule, ''), excluded.rule)
+_DISTINCT = """
+WITH RECURSIVE found (value) AS (SELECT min({0}) FROM trace WHERE {0} IS NOT NULL UNION ALL
+    SELECT (SELECT min({0}) FROM trace WHERE {0} > value) FROM found WHERE value IS NOT NULL)
+SELECT value FROM found WHERE value IS NOT NULL AND EXISTS
+    (SELECT 1 FROM trace WHERE {0} = value AND start_ns BETWEEN ? AND ?)
 """
 
 
@@ -73,7 +73,7 @@ class Stored:
 class TraceStore:
     """The files of one directory. `write` is for one thread; the rest may be called from any.
 
-    `today` gives the day that files are named and aged by.
+    `today` gives the day that files are named and aged by. `removed`: the files that had to go for age or room.
     """
 
     def __init__(
@@ -87,9 +87,10 @@ class TraceStore:
     ) -> None:
         self.directory, self._read_only = directory, read_only
         self._max_age_days, self._max_bytes, self._today = max_age_days, max_bytes, today
+        self._part_bytes = max(max_bytes // 8, _MIN_PART_BYTES)
         self._writing, self._reading = threading.Lock(), threading.Lock()
-        self._writer: tuple[str, sqlite3.Connection, index.Indexer] | None = None
-        self._readers: dict[str, sqlite3.Connection] = {}
+        self._writer: Day | None = None
+        self._readers: dict[Path, sqlite3.Connection] = {}
         self._trimmed_s = float("-inf")
         self.removed: list[str] = []
         if not read_only:
@@ -101,29 +102,13 @@ class TraceStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def write(self, traces: Sequence[tuple[str, bytes, str, bytes]]) -> None:
+    def write(self, traces: Sequence[Delivery]) -> None:
         """Store (tenant, trace id, rule, OTLP bytes) each, in one transaction.
 
         The same bytes of a trace a second time, as after a delivery whose success was not noted, change nothing.
         """
-        if self._read_only:
-            raise ValueError("this store was opened to be read")
-        parsed = [TracesData.FromString(otlp) for *_, otlp in traces]
-        summaries = [summarise(data) for data in parsed]
         with self._writing:
-            with self._transaction() as (db, indexer):
-                for (tenant, trace, rule, otlp), data, summary in zip(traces, parsed, summaries, strict=True):
-                    there = [body for (body,) in db.execute(_BODIES, (trace, tenant))]
-                    if otlp in there:
-                        continue
-                    row = (tenant, trace, min(summary.start_ns, _MAX_NS), min(summary.end_ns, _MAX_NS), summary.spans, summary.errors,
-                           summary.service, summary.root, summary.backend, rule)  # fmt: skip
-                    db.execute(_UPSERT, row)
-                    body = db.execute("INSERT INTO body VALUES (?,?,?)", (tenant, trace, otlp)).lastrowid or 0
-                    before = TracesData.FromString(b"".join(there)) if there else None
-                    indexer.add(body, trace, (row[2], row[3]), data, before)
-                    promoted = ((key, value, tenant, trace) for key, value in summary.promoted)
-                    db.executemany("INSERT OR IGNORE INTO promoted VALUES (?,?,?,?)", promoted)
+            self._day().write(traces)
             self._trim()
 
     def write_logs(self, payloads: Iterable[tuple[str, bytes]]) -> int:
@@ -131,39 +116,24 @@ class TraceStore:
 
         The same record again changes nothing.
         """
-        if self._read_only:
-            raise ValueError("this store was opened to be read")
         rows: list[tuple[str, bytes, int, bytes]] = []
         total = 0
         for tenant, otlp in payloads:
             data = LogsData.FromString(otlp)
             total += sum(len(scope.log_records) for resource in data.resource_logs for scope in resource.scope_logs)
             rows += [(tenant, *found) for found in logs.split(data)]
-        with self._writing, self._transaction() as (db, _):
-            db.executemany("INSERT OR IGNORE INTO log VALUES (?,?,?,?)", rows)
+        with self._writing:
+            self._day().write_logs(rows)
         return total - len(rows)
 
-    def logs(self, trace_id: str) -> list[logs.Log]:
-        """The log records of a trace, in the order of their times."""
+    def logs(self, trace_id: str, limit: int = -1) -> list[logs.Log]:
+        """The log records of a trace, in the order of their times; the first `limit` of them, where it is given."""
         try:
             trace = bytes.fromhex(trace_id)
         except ValueError:
             return []
-        rows = self._query("SELECT otlp FROM log WHERE trace = ?", (trace,))
-        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, index.Indexer]]:
-        db, indexer = self._writable(self._today().isoformat())
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db, indexer
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:  # SQLite ends it by itself where the disk is full
-                db.execute("ROLLBACK")
-            indexer.forget()
-            raise
+        rows = self._query("SELECT otlp FROM log WHERE trace = ? ORDER BY time_ns LIMIT ?", (trace, limit))
+        return sorted((logs.read(otlp) for (otlp,) in rows), key=_time_ns)[: None if limit < 0 else limit]
 
     def newest(self, filters: Filters | None = None, limit: int = 50) -> list[Row]:
         """The newest traces that pass the filters.
@@ -171,10 +141,11 @@ class TraceStore:
         Where a trace arrived on two days, the filters look at each day's part; what is returned is the whole.
         """
         clause, parameters = where(filters or Filters())
-        found = self._rows(f"SELECT * FROM trace {clause} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+        found = self._rows(f"SELECT {COLUMNS} FROM trace {clause} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
         rows = sorted(found.values(), key=_start_ns, reverse=True)[:limit]
-        if len(self._days()) > 1:
-            rows = self._whole(rows)
+        if len(files(self.directory)) > 1:
+            wanted = {(row.tenant, row.trace_id) for row in rows}
+            rows = [r for r in self.rows([row.trace_id for row in rows]) if (r.tenant, r.trace_id) in wanted]
         return sorted(rows, key=_start_ns, reverse=True)
 
     def trace(self, trace_id: str) -> Stored | None:
@@ -183,39 +154,51 @@ class TraceStore:
             trace = bytes.fromhex(trace_id)
         except ValueError:
             return None
-        rows = list(self._rows("SELECT * FROM trace WHERE trace = ?", (trace,)).values())
+        rows = list(self._rows(f"SELECT {COLUMNS} FROM trace WHERE trace = ?", (trace,)).values())
         if not rows:
             return None
         row = rows[0]
         for other in rows[1:]:
             row = merge(row, other)
-        bodies = self._query("SELECT otlp FROM body WHERE trace = ? ORDER BY rowid", (trace,))
-        return Stored(row, tuple(body for (body,) in bodies))
+        of_files = self._read(lambda db: [tuple(bodies_of(db, trace))])
+        return Stored(row, tuple(unpack(body) for bodies in reversed(of_files) for (body,) in bodies))
+
+    def rows(self, trace_ids: Sequence[str]) -> list[Row]:
+        """What the list shows of some traces, in no order; those that are not there are left out."""
+        out: list[Row] = []
+        for at in range(0, len(trace_ids), _CHUNK):
+            ids = tuple(bytes.fromhex(trace_id) for trace_id in trace_ids[at : at + _CHUNK])
+            sql = f"SELECT {COLUMNS} FROM trace WHERE trace IN ({','.join('?' * len(ids))})"
+            out += self._rows(sql, ids).values()
+        return out
 
     def find(self, key: str, value: str) -> list[str]:
         """The ids of traces that carry a promoted attribute with this value."""
-        rows = self._query("SELECT trace FROM promoted WHERE key = ? AND value = ?", (key, value))
+        rows = self._query("SELECT trace FROM promoted JOIN trace USING (id) WHERE key = ? AND value = ?", (key, value))
         return list(dict.fromkeys(trace.hex() for (trace,) in rows))
 
     def candidates(
-        self, needs: index.Needs, start_ns: int = 0, end_ns: int = _MAX_NS, shortest_ns: int = 0, limit: int = 100_000
+        self, needs: index.Needs, start_ns: int = 0, end_ns: int = MAX_NS, limit: int = 100_000
     ) -> list[str]:
-        """The ids of traces that may hold what is needed in spans that began in the window, newest first.
+        """The ids of traces that may hold what is needed and began in the window, newest first.
 
         What they hold has to be looked at: an id too many is possible, one too few is not. `limit` is for each day.
         """
-        window = (min(start_ns, _MAX_NS), min(end_ns, _MAX_NS), min(shortest_ns, _MAX_NS), limit)
+        window = (min(start_ns, MAX_NS), min(end_ns, MAX_NS), limit)
         found = self._read(lambda db: index.candidates(db, needs, *window))
         return list(dict.fromkeys(trace.hex() for _, trace in sorted(found, reverse=True)))
 
-    def attributes(self) -> list[tuple[str, str]]:
-        """(scope, key) of every attribute there is."""
-        return sorted(set(self._query("SELECT scope, key FROM term WHERE type = '' AND scope != 'intrinsic'", ())))
+    def attributes(self, start_ns: int = 0, end_ns: int = MAX_NS) -> list[tuple[str, str]]:
+        """(scope, key) of every attribute there is, near a window of starts."""
+        found = self._read(lambda db: index.terms(db, start_ns, min(end_ns, MAX_NS)))
+        return sorted({term[:2] for term in found})
 
-    def values_of(self, scope: str, key: str, limit: int = 1000) -> list[tuple[str, str]]:
+    def values_of(
+        self, scope: str, key: str, limit: int = 1000, start_ns: int = 0, end_ns: int = MAX_NS
+    ) -> list[tuple[str, str]]:
         """(type, value) of an attribute, in the order of the values; those too many or too long to index are left out."""
-        sql = "SELECT type, value FROM term WHERE scope = ? AND key = ? AND type != '' ORDER BY value LIMIT ?"
-        return sorted(set(self._query(sql, (scope, key, limit))), key=_value)[:limit]
+        found = self._read(lambda db: index.terms(db, start_ns, min(end_ns, MAX_NS), scope, key, limit))
+        return sorted({term[2:] for term in found}, key=_value)[:limit]
 
     def operations(self, service: str | None = None) -> list[tuple[str, str, str]]:
         """(service, span name, kind) of the spans of a service, or of all."""
@@ -228,13 +211,11 @@ class TraceStore:
         rows = self._query("SELECT parent, child, calls FROM call WHERE hour BETWEEN ? AND ?", window)
         return index.dependencies(rows)
 
-    def values(self) -> dict[str, list[str]]:
-        """The services and backends there are, for filters."""
-        found: defaultdict[str, set[str]] = defaultdict(set)
-        for service, backend in self._query("SELECT DISTINCT service, backend FROM trace", ()):
-            found["service"].add(service or "")
-            found["backend"].add(backend or "")
-        return {name: sorted(values - {""}) for name, values in found.items()}
+    def values(self, start_ns: int = 0, end_ns: int = MAX_NS) -> dict[str, list[str]]:
+        """The services and backends there are, for filters; of traces that began in a window."""
+        window = (start_ns, min(end_ns, MAX_NS))
+        columns = ("service", "backend")
+        return {name: sorted({value for (value,) in self._query(_DISTINCT.format(name), window)}) for name in columns}
 
     def backends(self) -> dict[str, int]:
         """How many stored traces ran on each backend, by the first backend that they name."""
@@ -248,105 +229,83 @@ class TraceStore:
     def counts(self) -> dict[str, int]:
         """How many traces, spans and error traces are stored."""
         totals = [0, 0, 0]
-        for row in self._query("SELECT count(*), sum(spans), sum(errors > 0) FROM trace", ()):
-            totals = [total + (value or 0) for total, value in zip(totals, row, strict=True)]
+        for row in self._query("SELECT * FROM total", ()):
+            totals = [total + value for total, value in zip(totals, row, strict=True)]
         return dict(zip(("traces", "spans", "error_traces"), totals, strict=True))
 
     def close(self) -> None:
         """Close every file."""
         with self._writing, self._reading:
             if self._writer:
-                self._writer[1].close()
+                self._writer.close()
                 self._writer = None
             for db in self._readers.values():
                 db.close()
             self._readers.clear()
 
-    def _whole(self, rows: list[Row]) -> list[Row]:
-        """The same traces with what other days have of them."""
-        out: dict[tuple[str, str], Row] = {}
-        for at in range(0, len(rows), _CHUNK):
-            ids = [bytes.fromhex(row.trace_id) for row in rows[at : at + _CHUNK]]
-            marks = ",".join("?" * len(ids))
-            out |= self._rows(f"SELECT * FROM trace WHERE trace IN ({marks})", tuple(ids))
-        return [out.get((row.tenant, row.trace_id), row) for row in rows]
-
     def _rows(self, sql: str, parameters: Iterable[object]) -> dict[tuple[str, str], Row]:
         merged: dict[tuple[str, str], Row] = {}
-        for tenant, trace, *rest in self._query(sql, tuple(parameters)):
-            start_ns, end_ns, spans, errors, service, root, backend, rule = rest
-            row = Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)
-            key = (tenant, row.trace_id)
+        for row in map(row_of, self._query(sql, tuple(parameters))):
+            key = (row.tenant, row.trace_id)
             merged[key] = merge(merged[key], row) if key in merged else row
         return merged
-
-    def _days(self) -> list[str]:
-        return sorted((path.stem for path in self.directory.glob(_FILES)), reverse=True)
 
     def _query(self, sql: str, parameters: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
         return self._read(lambda db: db.execute(sql, parameters).fetchall())
 
-    def _read(self, ask: Callable[[sqlite3.Connection], list[tuple]]) -> list[tuple]:  # type: ignore[type-arg]
-        """What every day's file answers, the newest day first."""
-        rows: list[tuple] = []  # type: ignore[type-arg]
+    def _read(self, ask: Callable[[sqlite3.Connection], Iterable[_T]]) -> list[_T]:
+        """What every file answers, the newest first."""
+        rows: list[_T] = []
         with self._reading:
-            days = self._days()
-            for gone in self._readers.keys() - set(days):
+            there = files(self.directory)
+            for gone in self._readers.keys() - set(there):
                 self._readers.pop(gone).close()
-            for day in days:
+            for file in reversed(there):
                 try:
-                    rows += ask(self._readable(day))
-                except sqlite3.OperationalError as error:
-                    made = "no such table" not in str(error)
-                    if made and (self.directory / f"{day}.db").exists():
-                        raise  # else: not made yet, or removed since it was listed
+                    if db := self._readable(file):
+                        rows += ask(db)
+                except sqlite3.OperationalError:
+                    if file.exists():
+                        raise  # else: removed since it was listed
         return rows
 
-    def _readable(self, day: str) -> sqlite3.Connection:
-        db = self._readers.get(day)
-        if db is None:
-            uri = (self.directory / f"{day}.db").absolute().as_uri() + "?mode=ro"
-            db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-            db.execute("PRAGMA busy_timeout=5000")
-            self._readers[day] = db
-        return db
+    def _readable(self, file: Path) -> sqlite3.Connection | None:
+        """A day's file to be read; None while it is being made."""
+        if file not in self._readers and (db := open_to_read(file)):
+            self._readers[file] = db
+        return self._readers.get(file)
 
-    def _writable(self, day: str) -> tuple[sqlite3.Connection, index.Indexer]:
-        if self._writer is None or self._writer[0] != day:
+    def _day(self) -> Day:
+        """Today's file, to be written."""
+        if self._read_only:
+            raise ValueError("this store was opened to be read")
+        path = file_to_write(self.directory, self._today(), self._part_bytes)
+        if self._writer is None or self._writer.path != path:
             if self._writer:
-                self._writer[1].close()
+                self._writer.close()
                 self._writer = None
-            path = self.directory / f"{day}.db"
-            db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            try:
-                db.executescript(
-                    "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA
-                )
-                indexer = index.Indexer(db)
-            except BaseException:
-                db.close()
-                raise
-            self._writer = (day, db, indexer)
-        return self._writer[1:]
+            self._writer = Day(path)
+            self._trimmed_s = float("-inf")
+        return self._writer
 
     def _trim(self) -> None:
-        """Remove files past the cap on age, then the oldest past the cap on bytes; the newest stays."""
-        if time.monotonic() - self._trimmed_s < 60:
+        """Remove files past the cap on age, then the oldest that the newest, grown to its full size, leaves no room for."""
+        if time.monotonic() - self._trimmed_s < _TRIM_S:
             return
         self._trimmed_s = time.monotonic()
-        files = sorted(self.directory.glob(_FILES))
-        sizes = {path: sum(p.stat().st_size for p in self.directory.glob(f"{path.name}*")) for path in files}
-        for path in files[:-1]:
-            age = (self._today() - date.fromisoformat(path.stem)).days
-            if age < self._max_age_days and sum(sizes.values()) <= self._max_bytes:
-                break
+        there = files(self.directory)
+        sizes = {file: size_of(file) for file in there[:-1]}
+        newest = max(size_of(there[-1]), self._part_bytes)
+        for file in there[:-1]:
+            old = (self._today() - day_of(file)).days >= self._max_age_days and not is_restored(file)
+            if not old and sum(sizes.values()) + newest <= self._max_bytes:
+                continue
             with self._reading:
-                if db := self._readers.pop(path.stem, None):
+                if db := self._readers.pop(file, None):
                     db.close()
-                for part in self.directory.glob(f"{path.name}*"):
-                    part.unlink(missing_ok=True)
-            del sizes[path]
-            self.removed.append(path.stem)
+                remove(file)
+            del sizes[file]
+            self.removed.append(file.stem)
 
 
 def _time_ns(record: logs.Log) -> int:

@@ -1,4 +1,4 @@
-"""A trace as people read it: a summary, and its spans as a tree."""
+"""A trace as people read it: its spans as a tree."""
 
 from __future__ import annotations
 
@@ -14,22 +14,10 @@ from eigenspan.semconv import tables
 
 Value = str | int | float | bool | bytes | list[object] | dict[str, object] | None
 PROMOTED = (q.QUANTUM_JOB_ID, q.QUANTUM_REQUEST_CORRELATION_ID)
+_FAILED = frozenset(status.lower() for status in tables.FAILED_JOB_STATUSES)
+STATUS_ERROR = 2
 STATUSES = {0: "unset", 1: "ok", 2: "error"}
 KINDS = {0: "unspecified", 1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the list shows of a trace."""
-
-    start_ns: int
-    end_ns: int
-    spans: int
-    errors: int
-    service: str | None
-    root: str | None
-    backend: str | None
-    promoted: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -83,7 +71,10 @@ def attributes_of(attributes: Iterable[KeyValue]) -> dict[str, Value]:
 
 def first_of(attributes: dict[str, Value], key: str) -> Value:
     """The value of an attribute under its name or one of its older names."""
-    return next((attributes[alias] for alias in tables.ALIASES.get(key, (key,)) if alias in attributes), None)
+    for alias in tables.ALIASES.get(key, (key,)):
+        if alias in attributes:
+            return attributes[alias]
+    return None
 
 
 def _spans(data: TracesData) -> Iterator[tuple[Span, dict[str, Value], str]]:
@@ -94,37 +85,18 @@ def _spans(data: TracesData) -> Iterator[tuple[Span, dict[str, Value], str]]:
                 yield span, resource, scope_spans.scope.name
 
 
-def summarise(data: TracesData) -> Summary:
-    """The summary of a trace's spans."""
-    starts, ends, errors = [], [], 0
-    service = root = backend = None
-    promoted: set[tuple[str, str]] = set()
-    for span, resource, _ in _spans(data):
-        attributes = attributes_of(span.attributes)
-        starts.append(span.start_time_unix_nano)
-        ends.append(span.end_time_unix_nano)
-        errors += is_error(span, attributes)
-        if not span.parent_span_id:
-            root = root or span.name
-            service = str(resource["service.name"]) if "service.name" in resource else service
-        elif service is None and "service.name" in resource:
-            service = str(resource["service.name"])
-        found = first_of(attributes, q.QUANTUM_BACKEND_NAME)
-        backend = backend or (str(found) if found is not None else None)
-        promoted |= {(key, str(value)) for key in PROMOTED if (value := first_of(attributes, key)) is not None}
-    return Summary(
-        min(starts, default=0), max(ends, default=0), len(starts), errors, service, root, backend, frozenset(promoted)
-    )
-
-
 def is_error(span: Span, attributes: dict[str, Value]) -> bool:
     """Whether a span is an error, as the collector counts it."""
-    status = first_of(attributes, q.QUANTUM_JOB_STATUS)
+    return span.status.code == STATUS_ERROR or tells_of_failure(attributes)
+
+
+def tells_of_failure(attributes: dict[str, Value]) -> bool:
+    """Whether attributes make their span an error whatever its status; `success` may be told as text."""
+    status, success = first_of(attributes, q.QUANTUM_JOB_STATUS), first_of(attributes, q.QUANTUM_EXECUTION_SUCCESS)
     return bool(
-        span.status.code == 2
-        or any(attributes.get(key) for key in tables.ERROR_KEYS)
-        or first_of(attributes, q.QUANTUM_EXECUTION_SUCCESS) is False
-        or (isinstance(status, str) and status.lower() in {s.lower() for s in tables.FAILED_JOB_STATUSES})
+        any(attributes.get(key) for key in tables.ERROR_KEYS)
+        or (success is not None and str(success).lower() == "false")
+        or (isinstance(status, str) and status.lower() in _FAILED)
     )
 
 

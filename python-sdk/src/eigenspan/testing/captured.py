@@ -16,11 +16,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from eigenspan.instrument import _metrics
 from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.sdk.request import RequestAttributes
 
-VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "version")
-"""Parts of the keys whose values differ from run to run."""
+VOLATILE = ("duration", "_time", "job.id", "otel.span.type", "version", "circuit.hash", "logical.hash")
+"""Parts of the keys whose values differ from run to run, or from version to version of a library."""
 
 
 class Tree(str):
@@ -119,6 +120,7 @@ def capture() -> Iterator[Captured]:
         patch.object(metrics._internal, "_METER_PROVIDER", made.meter_provider),  # noqa: SLF001
         patch("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider),
         patch("eigenspan.sdk.spanned.meters_in_use", lambda: made.meter_provider),
+        patch.object(_metrics, "_from_spans", True),
     ):
         try:
             yield made

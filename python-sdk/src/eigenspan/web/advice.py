@@ -24,13 +24,13 @@ from urllib.parse import quote
 from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.gauges import STATUS_HOLDS_S
 from eigenspan.calibration.instants import format_ns
+from eigenspan.figures import measured as m
+from eigenspan.figures.estimates import Estimate, rate
+from eigenspan.figures.measured import Change, Measured
+from eigenspan.figures.runs import OTHER, QUANTUM
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
-from eigenspan.web import measured as m
 from eigenspan.web import words
-from eigenspan.web.estimates import Estimate, rate
-from eigenspan.web.measured import Change, Measured
-from eigenspan.web.runs import OTHER, QUANTUM
 
 ENOUGH: Final = 10
 _CLOSED: Final = frozenset({"offline", "error", "maintenance"})

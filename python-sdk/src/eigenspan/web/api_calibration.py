@@ -28,8 +28,8 @@ from eigenspan.calibration.importers import detect
 from eigenspan.calibration.importers.detect import Hints
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.calibration.summary import Summary
+from eigenspan.figures.backends import name_of
 from eigenspan.web.exchange import JSON, Problem, Request, Response, authenticate, body_of, request_of
-from eigenspan.web.page_backends import name_of
 
 POST_PATH: Final = "/api/calibration/snapshots"
 MAX_BODY: Final = 16 << 20

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from eigenspan.calibration import instants
+from eigenspan.figures.releases import Release, Releases
 from eigenspan.web.exchange import JSON, Problem, Request, Response
-from eigenspan.web.releases import Release, Releases
 
 POST_PATH: Final = "/api/releases"
 KINDS: Final = ("service", "workflow", "model", "prompt template", "deployment")

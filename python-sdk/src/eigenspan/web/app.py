@@ -14,11 +14,12 @@ from importlib import resources
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from eigenspan.figures.backends import Backend, addresses, backends, name_of
+from eigenspan.figures.measured import DAY_S
 from eigenspan.schema import published
 from eigenspan.semconv import attributes as q
-from eigenspan.semconv import events
 from eigenspan.store.traces import Filters
-from eigenspan.store.tree import Node, first_of
+from eigenspan.store.tree import first_of
 from eigenspan.web import (
     api_calibration,
     api_releases,
@@ -51,11 +52,11 @@ from eigenspan.web.exchange import (
 from eigenspan.web.figures import Figures
 from eigenspan.web.jaeger import JaegerApi
 from eigenspan.web.markup import Child
-from eigenspan.web.measured import DAY_S
 from eigenspan.web.tempo import TempoApi
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore
+    from eigenspan.store.logs import Log
     from eigenspan.store.traces import Row, Stored, TraceStore
 
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -85,7 +86,7 @@ class Page:
         self._tokens = tokens
         self._figures = Figures(store, calibrations)
         self._static = dict(_static())
-        self._last: tuple[Row, waterfall.Spans] | None = None
+        self._last: tuple[tuple[Row, list[Log]], waterfall.Spans] | None = None
         self._parsing = threading.Lock()
         self._routes: dict[str, Callable[[Request, list[str]], Response]] = {
             "": self._front,
@@ -197,7 +198,7 @@ class Page:
                 shown = request.whole("rows", waterfall.ROWS, 1, _MAX_ROWS)
                 chosen = spans.chosen(request.text("span"))
                 shown = min(max(shown, chosen + 1), len(spans.nodes))
-                details = self._details(spans.nodes[chosen])
+                details = self._details(spans, chosen)
                 return Response(page_trace.render(stored.row, spans, shown, chosen, details))
             case [trace_id, "rows"]:
                 stored, spans = self._spans(trace_id)
@@ -207,7 +208,7 @@ class Page:
                 _, spans = self._spans(trace_id)
                 if key not in spans.places:
                     raise Problem(404, "No such span", "The trace has no span with this id.")
-                return Response(self._details(spans.nodes[spans.places[key]]).encode())
+                return Response(self._details(spans, spans.places[key]).encode())
         raise _not_found()
 
     def _compare(self, request: Request, rest: list[str]) -> Response:
@@ -233,14 +234,16 @@ class Page:
         """A trace and its tree; the last one is remembered, for its rows and spans are asked for one after the other."""
         stored = self._stored(trace_id)
         with self._parsing:
-            if self._last is None or self._last[0] != stored.row:
-                self._last = (stored.row, waterfall.spans_of(stored.tree()))
+            seen = (stored.row, self._store.logs(trace_id, page_trace.MAX_LOGS))
+            if self._last is None or self._last[0] != seen:
+                self._last = (seen, waterfall.spans_of(stored.tree(), seen[1]))
             spans = self._last[1]
         if not spans.nodes:
             raise Problem(404, "An empty trace", "Nothing is stored under this id but the id.")
         return stored, spans
 
-    def _details(self, node: Node) -> Any:
+    def _details(self, spans: waterfall.Spans, place: int) -> Any:
+        node = spans.nodes[place]
         backend, provider = (
             first_of(node.attributes, key) for key in (q.QUANTUM_BACKEND_NAME, q.QUANTUM_PROVIDER_NAME)
         )
@@ -248,45 +251,33 @@ class Page:
         if isinstance(backend, str):
             known_provider = provider if isinstance(provider, str) else None
             href = page_backends.address(self._calibrations.index(), known_provider, backend)
-        return page_span.render(node, href)
+        return page_span.render(node, href, spans.logs.get(spans.keys[place], ()))
 
     def _backends(self, request: Request, rest: list[str]) -> Response:
-        index, ran = self._calibrations.index(), self._store.backends()
+        index = self._calibrations.index()
+        if len(rest) == 1 and rest[0] and (href := page_backends.address(index, None, rest[0])):
+            return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
+        week = self._figures.measured(7 * DAY_S, {}).now
+        found = backends(index, self._store.backends(), self._calibrations.events(), week)
         match rest:
             case [] | [""]:
-                week = self._figures.measured(7 * DAY_S, {}).now
-                return Response(page_backends.render(index, ran, page_providers.providers(week)))
+                return Response(page_backends.render(found, page_providers.providers(week)))
             case [name]:
-                if href := page_backends.address(index, None, name):
-                    return Response(b"", status=302, headers=(("location", href), ("cache-control", "no-store")))
-                if name in ran:
-                    return Response(page_providers.render_unknown(name, self._ran_on([name])))
+                if one := next((b for b in found if not b.timeline and b.name == name), None):
+                    return Response(page_providers.render_unknown(name, self._ran_on(one)))
             case [provider, *parts]:
-                name = "/".join(parts)
-                code = index.series_code(provider, name)
-                timeline = index.timeline(provider, name)
-                if timeline:
-                    found = page_backends.addresses(index)[code]
-                    traced = [(alias, n) for alias, n in sorted(ran.items()) if index.series_code(None, alias) == code]
-                    happened = [
-                        event
-                        for event in self._calibrations.events()
-                        if event.name == events.QUANTUM_HARDWARE_EVENT
-                        and index.series_code(event.provider, event.backend) == code
-                    ]
-                    shown = page_backends.name_of(found)
-                    statuses = index.statuses(provider, name)
-                    here = self._ran_on([alias for alias, _ in traced])
-                    return Response(
-                        page_backends.render_one(found.provider, shown, timeline, traced, happened, statuses, here)
-                    )
+                code = index.series_code(provider, "/".join(parts))
+                series = addresses(index).get(code)
+                for one in found:
+                    if series and (one.provider, one.name) == (series.provider, name_of(series)):
+                        statuses = index.statuses(one.provider, one.name)
+                        return Response(page_backends.render_one(one, statuses, self._ran_on(one)))
         raise Problem(404, "No such backend", "No calibration of it is known here.")
 
-    def _ran_on(self, names: list[str]) -> Child:
-        newest = [row for name in names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
+    def _ran_on(self, backend: Backend) -> Child:
+        newest = [row for name, _ in backend.names for row in self._store.newest(Filters(backend=name), _NEWEST_RAN)]
         newest.sort(key=lambda row: -row.start_ns)
-        week = self._figures.measured(7 * DAY_S, {}).now
-        return page_providers.ran_on(week, names, newest[:_NEWEST_RAN])
+        return page_providers.ran_on(backend.ran, newest[:_NEWEST_RAN])
 
     def _api(self, request: Request, rest: list[str]) -> Response:
         match rest:

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from eigenspan.figures.measured import Measured, measured
+from eigenspan.figures.releases import Releases
+from eigenspan.figures.runs import Run, merged, run_of
 from eigenspan.store.queries import Tail
-from eigenspan.web.measured import Measured, measured
-from eigenspan.web.releases import Releases
-from eigenspan.web.runs import Run, merged, run_of
 
 if TYPE_CHECKING:
     from eigenspan.calibration.store import CalibrationStore

@@ -135,7 +135,9 @@ class JaegerApi:
         if window.start_ns >= window.end_ns:
             raise Problem(400, "No window", "query.startTimeMin must be before query.startTimeMax")
         if request.query.get("query.filter"):
-            raise Problem(400, "Not supported", "query.filter is not supported here; use query.attributes")
+            raise Problem(
+                400, "Not supported", "the structured query filter is not supported here; use query.attributes"
+            )
         tags = _object(request.query.get("query.attributes") or "{}", "query.attributes")
         bounds = [
             _parse_duration(_parameter(request, name), f"query.{name}") for name in ("durationMin", "durationMax")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
 from eigenspan.calibration.asof import AsOfIndex
 from eigenspan.calibration.attributes import StatusSample
-from eigenspan.calibration.backends import Series
 from eigenspan.calibration.store import Event
 from eigenspan.calibration.summary import Summary
+from eigenspan.figures.backends import Backend, addresses, name_of
 from eigenspan.semconv import attributes as q
 from eigenspan.web import words
 from eigenspan.web.backend_charts import over_time
@@ -27,16 +27,6 @@ _FIGURES: Final = (
 _EVENT_HEADS: Final = (("When (UTC)", ""), ("What", ""), ("Qubits", ""))
 
 
-def name_of(series: Series) -> str:
-    """The name by which a series is asked for; `series_of` understands it."""
-    return f"fake_{series.name}" if series.simulated else series.name
-
-
-def addresses(index: AsOfIndex) -> dict[int, Series]:
-    """Every series by its number, so that a backend's name on a span finds its page."""
-    return {index.series_code(s.provider, name_of(s)): s for s in index.backends}
-
-
 def address(index: AsOfIndex, provider: str | None, backend: str | None) -> str | None:
     """Where a backend that a span names has its page; None where nothing is known of it, or of several by that name."""
     code = index.series_code(provider, backend)
@@ -44,18 +34,10 @@ def address(index: AsOfIndex, provider: str | None, backend: str | None) -> str 
     return backend_path(found.provider, name_of(found)) if found else None
 
 
-def render(index: AsOfIndex, traces: Mapping[str, int], compared: Child = None) -> bytes:
+def render(found: Sequence[Backend], compared: Child = None) -> bytes:
     """The page of all backends; `compared`: their providers beside each other."""
-    ran: dict[int, int] = {}
-    unknown: dict[str, int] = {}
-    for backend, n in traces.items():
-        code = index.series_code(None, backend)
-        if code >= 0:
-            ran[code] = ran.get(code, 0) + n
-        else:
-            unknown[backend] = unknown.get(backend, 0) + n
-    listed = [_backend(index, series, ran.get(code, 0)) for code, series in addresses(index).items()]
-    rows = [row for _, row in sorted(listed, key=lambda pair: pair[0])]
+    rows = [_backend(backend) for backend in found if backend.timeline]
+    unknown = [backend for backend in found if not backend.timeline]
     heads = (
         ("Backend", ""),
         ("Provider", ""),
@@ -77,8 +59,8 @@ def render(index: AsOfIndex, traces: Mapping[str, int], compared: Child = None) 
         body.append(_none())
     if unknown:
         named = [
-            tag("tr", tag("td", _traces_link(name, name)), tag("td", words.count(n), class_="n"))
-            for name, n in sorted(unknown.items())
+            tag("tr", tag("td", _traces_link(b.name, b.name)), tag("td", words.count(b.traces), class_="n"))
+            for b in unknown
         ]
         body.append(tag("h2", "Seen on traces, without a calibration"))
         body.append(
@@ -105,23 +87,19 @@ def _traces_link(text: str, backend: str) -> Html:
     return tag("a", text, href=f"/traces?backend={quote(backend, safe='')}")
 
 
-def _backend(index: AsOfIndex, series: Series, ran: int) -> tuple[tuple[int, str, str], Html]:
-    name = name_of(series)
-    timeline = index.timeline(series.provider, name)
-    newest = timeline[-1] if timeline else None
-    said = next(reversed(index.statuses(series.provider, name)), None)
-    row = tag(
+def _backend(backend: Backend) -> Html:
+    newest = backend.timeline[-1]
+    return tag(
         "tr",
-        tag("td", tag("a", name, href=backend_path(series.provider, name)), class_="name"),
-        tag("td", series.provider, class_="text"),
-        tag("td", words.count(ran) if ran else tag("span", "0", class_="none"), class_="n"),
-        tag("td", words.count(len(timeline)), class_="n"),
-        tag("td", status_chip(said), class_="text"),
-        tag("td", queue_of(said), class_="n"),
-        tag("td", time(newest.valid_from_ns) if newest else None, class_="when"),
-        *(_figures(newest) if newest else ()),
+        tag("td", tag("a", backend.name, href=backend_path(backend.provider, backend.name)), class_="name"),
+        tag("td", backend.provider, class_="text"),
+        tag("td", words.count(backend.traces) if backend.traces else tag("span", "0", class_="none"), class_="n"),
+        tag("td", words.count(len(backend.timeline)), class_="n"),
+        tag("td", status_chip(backend.status), class_="text"),
+        tag("td", queue_of(backend.status), class_="n"),
+        tag("td", time(newest.valid_from_ns), class_="when"),
+        *_figures(newest),
     )
-    return (-ran, series.provider, name), row
 
 
 def status_chip(said: StatusSample | None) -> Child:
@@ -148,25 +126,15 @@ def _figures(s: Summary) -> list[Html]:
     return [tag("td", cell, class_="n") for cell in cells]
 
 
-def render_one(
-    provider: str,
-    name: str,
-    timeline: Sequence[Summary],
-    traced: Sequence[tuple[str, int]],
-    happened: Sequence[Event] = (),
-    statuses: Sequence[StatusSample] = (),
-    ran: Child = None,
-) -> bytes:
-    """The timeline of one backend, newest first; `traced`: the names on stored traces that mean it, with their number.
-
-    `happened`: drift and lost qubits, newest first; `statuses`: oldest first; `ran`: what ran on it.
-    """
+def render_one(backend: Backend, statuses: Sequence[StatusSample] = (), ran: Child = None) -> bytes:
+    """The timeline of one backend, newest first. `statuses`: oldest first; `ran`: what ran on it."""
+    provider, name, timeline = backend.provider, backend.name, backend.timeline
     newest = timeline[-1]
     gates = ", ".join(gate for gate in (newest.single_qubit_gate, newest.two_qubit_gate) if gate)
     rows = [_snapshot(s) for s in list(reversed(timeline))[:MAX_SNAPSHOTS]]
     heads = (("Valid from (UTC)", ""), ("Held for", "n"), *_FIGURES, ("Provider's id", ""), ("Version", "id"))
     caption = f"{words.plural(len(timeline), 'snapshot')}, newest first; each holds until the next"
-    links: list[Child] = [[_traces_link(f"{alias} ({n:,})", alias), " "] for alias, n in traced]
+    links: list[Child] = [[_traces_link(f"{alias} ({n:,})", alias), " "] for alias, n in backend.names]
     return page(
         f"{name} · {provider}",
         tag("p", tag("a", "Backends", href="/backends"), " / ", provider, class_="crumbs"),
@@ -181,8 +149,8 @@ def render_one(
                 ("EPLG", words.percent(newest.eplg) if newest.eplg is not None else None),
                 ("CLOPS", words.count(newest.clops) if newest.clops is not None else None),
                 ("Quantum volume", words.count(newest.quantum_volume) if newest.quantum_volume is not None else None),
-                ("Status", status_chip(statuses[-1]) if statuses else None),
-                ("Queue", queue_of(statuses[-1]) if statuses else None),
+                ("Status", status_chip(backend.status) if backend.status else None),
+                ("Queue", queue_of(backend.status) if backend.status else None),
                 ("Traces", links or "none stored"),
             ],
             "strip slim",
@@ -194,9 +162,9 @@ def render_one(
         *(
             [
                 tag("h2", "What happened to it", class_="apart"),
-                table(_EVENT_HEADS, [_event(e) for e in happened], "Events"),
+                table(_EVENT_HEADS, [_event(e) for e in backend.drift], "Events"),
             ]
-            if happened
+            if backend.drift
             else []
         ),
         place="/backends",

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from eigenspan.figures.runs import PHASES, phase_of, stage_of, stage_times
 from eigenspan.semconv import attributes as q
 from eigenspan.store.traces import Row
 from eigenspan.store.tree import Node, Value, first_of
 from eigenspan.web import charts, words
 from eigenspan.web.layout import page, table, time
 from eigenspan.web.markup import Child, Html, tag
-from eigenspan.web.runs import PHASES, phase_of, stage_of, stage_times
 
 MAX_ROWS: Final = 200
 _MAX_VALUES: Final = 5

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from eigenspan.figures import measured as m
+from eigenspan.figures.estimates import Estimate
+from eigenspan.figures.measured import Change, Measured
+from eigenspan.figures.releases import Release
+from eigenspan.figures.runs import OTHER, QUANTUM
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import events
 from eigenspan.web import charts, words
-from eigenspan.web import measured as m
 from eigenspan.web.advice import Advice, advise, between
-from eigenspan.web.estimates import Estimate
 from eigenspan.web.layout import backend_path, facts, page, table, time
 from eigenspan.web.markup import Child, Html, tag
-from eigenspan.web.measured import Change, Measured
-from eigenspan.web.releases import Release
-from eigenspan.web.runs import OTHER, QUANTUM
 
 WINDOWS: Final = {"1h": 3600.0, "6h": 21_600.0, "24h": 86_400.0, "7d": 604_800.0}
 DEFAULT: Final = "24h"

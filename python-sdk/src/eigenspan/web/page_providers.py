@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from eigenspan.figures.backends import Ran
+from eigenspan.figures.estimates import Estimate
+from eigenspan.figures.providers import Kind, Line, compare
+from eigenspan.figures.runs import Run
 from eigenspan.store.traces import Row
 from eigenspan.web import words
-from eigenspan.web.estimates import Estimate, quantile, rate
 from eigenspan.web.layout import facts, page, table, time
 from eigenspan.web.markup import Child, Html, tag
-from eigenspan.web.measured import executions
-from eigenspan.web.providers import Kind, Line, compare
-from eigenspan.web.runs import Run
 
 _KINDS: Final = 20
 _NOTE: Final = (
     "Executions of the last seven days: the same circuit family, as many shots within a factor of two, the same class of "
-    "backend. Weighted by sampling thresholds; the cost of failures is part of the cost per success."
+    "backend. Times are of those that succeeded. Weighted by sampling thresholds; the cost of failures is part of the cost per "
+    "success."
 )
 
 
-def ran_on(runs: Sequence[Run], names: Collection[str], newest: Sequence[Row]) -> Child:
-    """The figures of what ran under these names, and the newest traces; None where nothing did."""
-    found = [(x, w) for x, w in executions(runs) if x.backend in names]
-    if not newest and not found:
+def ran_on(ran: Ran | None, newest: Sequence[Row]) -> Child:
+    """The figures of what ran on a backend, and the newest traces; None where nothing did."""
+    if not newest and ran is None:
         return None
-    times = [quantile(((x.duration_s, w) for x, w in found), share) for share in (0.5, 0.95)]
-    wait = quantile(((x.queue_s, w) for x, w in found if x.queue_s is not None), 0.5)
-    failed = rate((x.failed, w) for x, w in found)
-    cells: list[tuple[str, Child]] = [
-        ("Executions", f"about {words.number(sum(w for _, w in found))}"),
-        ("Failed", words.percent(failed.value) if failed else None),
-        ("Median", words.duration(times[0].value) if times[0] else None),
-        ("P95", words.duration(times[1].value) if times[1] else None),
-        ("Median wait", words.duration(wait.value) if wait else None),
-    ]
+    cells: list[tuple[str, Child]] = []
+    if ran:
+        cells = [
+            ("Executions", f"about {words.number(ran.about)}"),
+            ("Failed", words.percent(ran.failed.value)),
+            ("Median", words.duration(ran.median.value) if ran.median else None),
+            ("P95", words.duration(ran.tail.value) if ran.tail else None),
+            ("Median wait", words.duration(ran.queue.value) if ran.queue else None),
+        ]
     rows = [
         tag(
             "tr",
@@ -51,7 +50,7 @@ def ran_on(runs: Sequence[Run], names: Collection[str], newest: Sequence[Row]) -
     return tag(
         "section",
         tag("h2", "What ran on it", id="ran"),
-        facts(cells, "strip slim") if found else None,
+        facts(cells, "strip slim") if cells else None,
         table(heads, rows, "Newest traces on it", "grid") if rows else None,
         aria_labelledby="ran",
     )
@@ -112,12 +111,12 @@ def _provider(kind: Kind, line: Line, *, first: bool) -> Html:
         "tr",
         tag("td", (kind.family or words.NONE) if first else None, class_="text"),
         tag("td", shots if first else None, class_="n"),
-        tag("td", ("simulator" if kind.simulated else "QPU") if first else None),
+        tag("td", kind.device if first else None),
         tag("td", tag("b", line.provider), class_="text"),
         tag("td", words.count(line.n), class_="n"),
         _interval(line.median, words.duration),
         _interval(line.tail, words.duration),
-        tag("td", words.duration(line.deviation_s), class_="n"),
+        tag("td", words.NONE if line.deviation_s is None else words.duration(line.deviation_s), class_="n"),
         _interval(line.queue, words.duration),
         _interval(line.failed, words.percent),
         tag("td", cost, class_="n"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from eigenspan.web import measured as m
+from eigenspan.figures import measured as m
+from eigenspan.figures.measured import Measured
+from eigenspan.figures.releases import Release
 from eigenspan.web import words
 from eigenspan.web.advice import between
 from eigenspan.web.layout import copyable, page, table, time
 from eigenspan.web.markup import Html, tag
-from eigenspan.web.measured import Measured
 from eigenspan.web.page_front import effect_words
-from eigenspan.web.releases import Release
 
 _HEADS = (
     ("When (UTC)", ""),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from eigenspan.semconv import attributes as q
+from eigenspan.store.logs import Log
 from eigenspan.store.tree import Node, Value, first_of
 from eigenspan.web import words
 from eigenspan.web.layout import facts, time
@@ -16,6 +17,8 @@ from eigenspan.web.markup import Child, Html, join, tag
 _MAX_TEXT: Final = 4_000
 _MAX_KEY: Final = 1_000
 _MAX_ITEMS: Final = 300
+_MAX_SEVERITY: Final = 20
+_CHIPS: Final = {"WARN": "warn", "ERROR": "bad", "FATAL": "bad"}
 _CALIBRATION: Final = "quantum.backend.calibration."
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -26,8 +29,11 @@ _BASIS: Final = {
 }
 
 
-def render(node: Node, backend_href: str | None) -> Html:
-    """The panel of one span; `backend_href` is the address of its backend's calibrations, where there are any."""
+def render(node: Node, backend_href: str | None, logs: Sequence[Log] = ()) -> Html:
+    """The panel of one span; `backend_href` is the address of its backend's calibrations, where there are any.
+
+    `logs`: its log records in the order of their times.
+    """
     status: Child = node.status
     if node.error:
         status = tag(
@@ -53,6 +59,7 @@ def render(node: Node, backend_href: str | None) -> Html:
         calibration(node.attributes, backend_href),
         _attributes("Attributes", _rest(node.attributes), open_=True),
         _events(node),
+        _section("Logs", len(logs), records(logs, node.start_ns), open_=True) if logs else None,
         _links(node),
         _attributes("Resource", node.resource, open_=False),
         tag("p", "Trace state ", tag("code", node.trace_state), class_="note") if node.trace_state else None,
@@ -216,6 +223,29 @@ def _events(node: Node) -> Child:
     return _section("Events", len(node.events), tag("ol", *items, _cut(node.events), class_="items"), open_=True)
 
 
+def records(logs: Sequence[Log], start_ns: int) -> Html:
+    """Log records, each with its time after `start_ns`, its severity and what it says."""
+    items = []
+    for record in logs[:_MAX_ITEMS]:
+        after_s = (record.time_ns - start_ns) / 1e9
+        after = f"{words.MINUS if after_s < 0 else '+'}{words.duration(abs(after_s))}"
+        chip = f"chip {_CHIPS.get(record.level, '')}".strip()
+        attributes: dict[str, Value] = (
+            {"event.name": record.event, **record.attributes} if record.event else record.attributes
+        )
+        items.append(
+            tag(
+                "li",
+                tag(
+                    "p", tag("span", record.severity[:_MAX_SEVERITY] or "log", class_=chip), " ",
+                    tag("small", after, title=words.instant(record.time_ns)), " ", tag("span", _shown(record.body), class_="said"),
+                ),
+                _section("Attributes", len(attributes), _pairs(attributes), open_=False) if attributes else None,
+            )
+        )  # fmt: skip
+    return tag("ol", *items, _cut(logs), class_="items logs")
+
+
 def _links(node: Node) -> Child:
     if not node.links:
         return None
@@ -230,5 +260,5 @@ def _links(node: Node) -> Child:
     return _section("Links", len(node.links), tag("ol", *items, _cut(node.links), class_="items"), open_=True)
 
 
-def _cut(items: list[dict[str, Value]]) -> Child:
+def _cut(items: Sequence[object]) -> Child:
     return tag("li", f"… and {len(items) - _MAX_ITEMS:,} more") if len(items) > _MAX_ITEMS else None

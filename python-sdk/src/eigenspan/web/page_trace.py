@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from eigenspan.collector import threshold
+from eigenspan.figures.runs import OTHER
 from eigenspan.semconv import attributes as q
 from eigenspan.store.traces import Row
 from eigenspan.store.tree import Node, Value
-from eigenspan.web import words
+from eigenspan.web import page_span, words
 from eigenspan.web.layout import facts, page, time
 from eigenspan.web.markup import Child, Html, tag
 from eigenspan.web.page_compare import phases
-from eigenspan.web.runs import OTHER
 from eigenspan.web.waterfall import Spans, waterfall
+
+MAX_LOGS: Final = 5_000
 
 
 def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> bytes:
@@ -36,6 +39,7 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
                 ("Started (UTC)", time(row.start_ns, fraction=True)),
                 ("Duration", words.duration(row.duration_s)),
                 ("Spans", words.count(row.spans)),
+                ("Logs", _logs(sum(map(len, spans.logs.values())))),
                 *_sampling(row, spans.nodes),
             ],
             "strip slim",
@@ -44,11 +48,25 @@ def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> by
     ]
     body = tag(
         "div",
-        waterfall(row.trace_id, spans, shown, chosen),
+        tag("div", waterfall(row.trace_id, spans, shown, chosen), _elsewhere(spans, row.start_ns)),
         tag("aside", details, id="details", class_="details", tabindex="-1", aria_label="Span details"),
         class_="split",
     )
     return page(f"{name} {row.trace_id[:8]}", *head, body, script="trace.js")
+
+
+def _logs(number: int) -> str | None:
+    return f"the first {number:,}" if number >= MAX_LOGS else words.count(number) if number else None
+
+
+def _elsewhere(spans: Spans, start_ns: int) -> Child:
+    """The logs of the trace that name no span that is here."""
+    if not (logs := spans.logs.get("")):
+        return None
+    return tag(
+        "section", tag("h2", "Logs of no span here", id="logs"), page_span.records(logs, start_ns), aria_labelledby="logs",
+        class_="elsewhere",
+    )  # fmt: skip
 
 
 def _split(nodes: Sequence[Node]) -> Child:

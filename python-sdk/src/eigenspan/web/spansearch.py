@@ -5,6 +5,7 @@ Regular expressions run in Polars, whose engine takes linear time whatever the p
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from eigenspan.store.terms import Term, canonical
+from eigenspan.store.terms import Range, Term, canonical
 from eigenspan.store.tree import PROMOTED
-from eigenspan.web.traceql import Both, Combined, Compare, Condition, Either, Field, Query, Spans, Spanset
+from eigenspan.web.traceql import Both, Compare, Condition, Either, Field, Query, Spans, Spanset
 
 if TYPE_CHECKING:
     from eigenspan.store.traces import Row, Stored, TraceStore
@@ -29,7 +30,8 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
 _INDEXED: Final = frozenset({"name", "kind", "status", "event:name"})
-Needs = list[list[Term]]
+_CHUNK: Final = 200
+Needs = list[list[Term | Range]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +67,40 @@ def search(store: TraceStore, query: Query, window: Window, limit: int) -> Found
     needs = _needs_of(query.spans)
     ids = _promoted(store, needs, window)
     if ids is None:
-        ids = store.candidates(needs, window.start_ns, window.end_ns, min(_shortest(query.spans), _MAX_NS))
+        ids = store.candidates(needs, window.start_ns, window.end_ns)
     hits: list[Hit] = []
     inspected = 0
-    for trace_id in islice(ids, MAX_INSPECTED):
+    for stored in islice(_of_length(store, ids, window), MAX_INSPECTED):
         inspected += 1
-        stored = store.trace(trace_id)
-        if stored is None or not window.shortest_ns <= stored.row.end_ns - stored.row.start_ns <= window.longest_ns:
-            continue
         nodes = stored.tree()
         matched = spans_of(query.spans, nodes, stored.row)
         if matched and all(_ORDER[op](len(matched), wanted) for op, wanted in query.counts):
             hits.append(Hit(stored, nodes, matched))
             if len(hits) == limit:
                 break
-    return Found(hits, inspected, len(hits) == limit or inspected == len(ids))
+    return Found(hits, inspected, len(hits) == limit or inspected < MAX_INSPECTED)
+
+
+def _of_length(store: TraceStore, ids: Sequence[str], window: Window) -> Iterator[Stored]:
+    """The traces as long as they may be; the bodies of the others are not read."""
+    for at in range(0, len(ids), _CHUNK):
+        rows = {row.trace_id: row for row in store.rows(ids[at : at + _CHUNK])}
+        for trace_id in ids[at : at + _CHUNK]:
+            row = rows.get(trace_id)
+            fits = row and window.shortest_ns <= row.end_ns - row.start_ns <= window.longest_ns
+            if fits and (stored := store.trace(trace_id)):
+                yield stored
 
 
 def _promoted(store: TraceStore, needs: Needs, window: Window) -> list[str] | None:
     """The traces of a job or a request, which have an index of their own; None where the query names none."""
     for group in needs:
-        if all(term.value and term.key in PROMOTED for term in group):
-            ids = {trace_id for term in group for trace_id in store.find(term.key, term.value)}
-            if elsewhere := [term for term in group if term.scope != "span"]:
+        terms = [term for term in group if isinstance(term, Term) and term.value and term.key in PROMOTED]
+        if len(terms) == len(group):
+            ids = {trace_id for term in terms for trace_id in store.find(term.key, term.value)}
+            if elsewhere := [term for term in terms if term.scope != "span"]:
                 ids.update(store.candidates([elsewhere], window.start_ns, window.end_ns))
-            rows = [stored.row for trace_id in ids if (stored := store.trace(trace_id))]
-            rows.sort(key=lambda row: row.start_ns, reverse=True)
+            rows = sorted(store.rows([*ids]), key=lambda row: row.start_ns, reverse=True)
             return [row.trace_id for row in rows if row.start_ns <= window.end_ns and row.end_ns >= window.start_ns]
     return None
 
@@ -197,17 +207,35 @@ def _needs(condition: Condition) -> Needs:
     field, value = condition.field, condition.value
     if value is None:
         return [_terms(field)] if condition.op == "!=" and field.scope != "intrinsic" else []
-    if field.scope == "intrinsic" and field.key not in _INDEXED:
-        return []
+    if (bounds := _bounds(condition)) and (field.scope != "intrinsic" or field.key == "duration"):
+        return [[Range(scope, field.key, *bounds) for scope in _scopes(field)]]
     exact = condition.op == "="
-    if field.scope == "intrinsic" and not exact:
+    if field.scope == "intrinsic" and not (exact and field.key in _INDEXED):
         return []
     return [_terms(field, canonical(value) if exact else "")]
 
 
-def _terms(field: Field, text: str = "") -> list[Term]:
-    scopes = ("span", "resource") if field.scope == "any" else (field.scope,)
-    return [Term(scope, field.key, "", text) for scope in scopes]
+def _bounds(condition: Compare) -> tuple[float, float] | None:
+    """The numbers that may hold; None where it asks for something else, or what a term says better."""
+    value = condition.value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    match condition.op:
+        case "=" if condition.field.key == "duration" or not canonical(value):
+            return value, value
+        case ">" | ">=":
+            return value, math.inf
+        case "<" | "<=":
+            return -math.inf, value
+    return None
+
+
+def _scopes(field: Field) -> tuple[str, ...]:
+    return ("span", "resource") if field.scope == "any" else (field.scope,)
+
+
+def _terms(field: Field, text: str = "") -> list[Term | Range]:
+    return [Term(scope, field.key, "", text) for scope in _scopes(field)]
 
 
 def _either(sides: list[Needs]) -> Needs:
@@ -218,17 +246,3 @@ def _either(sides: list[Needs]) -> Needs:
         if not out or len(out) > _MAX_CLAUSES:
             return []
     return out
-
-
-def _shortest(spans: Spans) -> int:
-    """How long a body must be at least: as long as the span that is asked for."""
-    if isinstance(spans, Combined):
-        sides = (_shortest(spans.left), _shortest(spans.right))
-        return min(sides) if spans.op == "||" else sides[1]
-    parts = spans.condition.parts if isinstance(spans.condition, Both) else (spans.condition,)
-    bounds = [
-        p.value
-        for p in parts
-        if isinstance(p, Compare) and p.field == Field("intrinsic", "duration") and p.op in ("=", ">", ">=")
-    ]
-    return max((int(bound) for bound in bounds if isinstance(bound, int | float)), default=0)

@@ -87,10 +87,10 @@ class TempoApi:
             case ["api", "v2", "search", "tags"]:
                 return self._tags(request)
             case ["api", "search", "tag", *tag, "values"]:
-                found = self._values("/".join(tag), any_scope=True)
+                found = self._values(request, "/".join(tag), any_scope=True)
                 return _json({"tagValues": sorted({value for _, value in found}), "metrics": {}})
             case ["api", "v2", "search", "tag", *tag, "values"]:
-                values = [{"type": kind, "value": value} for kind, value in self._values("/".join(tag))]
+                values = [{"type": kind, "value": value} for kind, value in self._values(request, "/".join(tag))]
                 return _json({"tagValues": values, "metrics": {}})
         raise Problem(404, "Nothing here", "404 page not found")
 
@@ -111,9 +111,9 @@ class TempoApi:
         return _json({"batches": resources})
 
     def _search(self, request: Request) -> Response:
-        start_ns, end_ns = (_unix(request, name) for name in ("start", "end"))
+        start_ns, end_ns = _range(request)
         shortest, longest = (_duration(request, name) for name in ("minDuration", "maxDuration"))
-        window = Window(start_ns or 0, end_ns or _MAX_NS, shortest or 0, _MAX_NS if longest is None else longest)
+        window = Window(start_ns, end_ns, shortest or 0, _MAX_NS if longest is None else longest)
         text = request.query.get("q", "").strip()
         query = parse(text) if text else _by_tags(request.query.get("tags", ""))
         shown = request.whole("spss", 3, 0, 100) or 100
@@ -126,7 +126,7 @@ class TempoApi:
 
     def _keys(self, request: Request) -> list[tuple[str, str]]:
         scope = request.text("scope")
-        return [(of, key) for of, key in self._store.attributes() if scope in (None, of)]
+        return [(of, key) for of, key in self._store.attributes(*_range(request)) if scope in (None, of)]
 
     def _tags(self, request: Request) -> Response:
         keys = self._keys(request)
@@ -137,22 +137,24 @@ class TempoApi:
             scopes.append({"name": "intrinsic", "tags": sorted(INTRINSICS)})
         return _json({"scopes": scopes, "metrics": {}})
 
-    def _values(self, tag: str, *, any_scope: bool = False) -> list[tuple[str, str]]:
+    def _values(self, request: Request, tag: str, *, any_scope: bool = False) -> list[tuple[str, str]]:
         """The values of a tag as v1 (a bare key) or v2 (with its scope) names it."""
+        window = _range(request)
+        if INTRINSICS.get(tag) == "trace:rootService":
+            return [("string", name) for name in self._store.values(*window)["service"]]
         if tag in INTRINSICS:
-            return self._intrinsic(INTRINSICS[tag])
+            key = "name" if INTRINSICS[tag] == "trace:rootName" else INTRINSICS[tag]
+            return self._store.values_of("intrinsic", key, _MAX_VALUES, *window)
         scope, _, key = tag.partition(".")
         scopes = (scope,) if scope in _SCOPES and not any_scope else _SCOPES[:2]
         key = tag if any_scope else key if scope in (*_SCOPES, "") else tag
-        return [found for one in scopes for found in self._store.values_of(one, key, _MAX_VALUES)]
+        return [found for one in scopes for found in self._store.values_of(one, key, _MAX_VALUES, *window)]
 
-    def _intrinsic(self, key: str) -> list[tuple[str, str]]:
-        match key:
-            case "trace:rootService":
-                return [("string", name) for name in self._store.values().get("service", [])]
-            case "trace:rootName":
-                return self._store.values_of("intrinsic", "name", _MAX_VALUES)
-        return self._store.values_of("intrinsic", key, _MAX_VALUES)
+
+def _range(request: Request) -> tuple[int, int]:
+    """The time range of a request; all time where it names none."""
+    start_ns, end_ns = (_unix(request, name) for name in ("start", "end"))
+    return start_ns or 0, end_ns or _MAX_NS
 
 
 def _metadata(hit: Hit, query: Query, shown: int) -> dict[str, Any]:

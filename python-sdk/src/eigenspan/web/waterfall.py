@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from eigenspan.semconv import attributes as q
+from eigenspan.store.logs import LEVELS, Log
 from eigenspan.store.tree import Node, first_of
 from eigenspan.web import words
 from eigenspan.web.layout import service_class
@@ -15,18 +16,22 @@ from eigenspan.web.markup import Child, Html, join, tag
 
 ROWS: Final = 500  # rows sent at first, and with each "show more"
 _DEEPEST: Final = 24  # deeper spans are indented no further
-_MAX_MARKS: Final = 20  # events drawn on one bar
+_MAX_MARKS: Final = 20  # events, and logs, drawn on one bar
 _TICKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The spans of a trace as they are shown: `keys` name them in addresses, the same for as long as they are stored."""
+    """The spans of a trace as they are shown: `keys` name them in addresses, the same for as long as they are stored.
+
+    `logs`: the records of each span by its key, and under "" those of no span that is here.
+    """
 
     nodes: tuple[Node, ...]
     keys: tuple[str, ...]
     places: dict[str, int]
     total_s: float
+    logs: Mapping[str, Sequence[Log]] = field(default_factory=dict)
 
     def chosen(self, key: str | None) -> int:
         """The span that a key names; else where the first failure began, the first with a calibration, the first."""
@@ -47,8 +52,8 @@ class Spans:
         return failed
 
 
-def spans_of(nodes: Sequence[Node]) -> Spans:
-    """Number what a trace holds."""
+def spans_of(nodes: Sequence[Node], logs: Sequence[Log] = ()) -> Spans:
+    """Number what a trace holds, and divide its logs among its spans."""
     seen: Counter[str] = Counter()
     keys = []
     for node in nodes:
@@ -57,7 +62,11 @@ def spans_of(nodes: Sequence[Node]) -> Spans:
         seen[name] += 1
     start_ns = min((n.start_ns for n in nodes), default=0)
     end_ns = max((max(n.start_ns, n.end_ns) for n in nodes), default=0)
-    return Spans(tuple(nodes), tuple(keys), {key: i for i, key in enumerate(keys)}, (end_ns - start_ns) / 1e9)
+    places = {key: i for i, key in enumerate(keys)}
+    said: defaultdict[str, list[Log]] = defaultdict(list)
+    for record in logs:
+        said[record.span_id if record.span_id in places else ""].append(record)
+    return Spans(tuple(nodes), tuple(keys), places, (end_ns - start_ns) / 1e9, said)
 
 
 def calibrated(node: Node) -> bool:
@@ -114,12 +123,14 @@ def _row(trace_id: str, spans: Spans, i: int, chosen: bool) -> Html:
     took = words.duration(node.duration_s)
     found = first_of(node.attributes, q.QUANTUM_BACKEND_NAME)
     backend = None if found is None else str(found)[:80]
+    logs = spans.logs.get(key, ())
     said = [
         node.name or "(no name)",
         service,
         took,
         "error" if node.error else "",
         f"ran on {backend}" if backend is not None else "",
+        words.plural(len(logs), "log") if logs else "",
     ]
     what = tag(
         "span",
@@ -132,7 +143,7 @@ def _row(trace_id: str, spans: Spans, i: int, chosen: bool) -> Html:
         class_=f"what d{min(node.depth, _DEEPEST)}",
     )  # fmt: skip
     return tag(
-        "a", what, tag("span", _bar(node, spans.total_s, service), class_="bar"), tag("span", took, class_="took"),
+        "a", what, tag("span", _bar(node, spans.total_s, service, logs), class_="bar"), tag("span", took, class_="took"),
         href=f"/trace/{trace_id}?span={key}", role="treeitem", class_="row failed" if node.error else "row",
         aria_level=node.depth + 1, aria_expanded="true" if parent else None, aria_selected="true" if chosen else "false",
         aria_label=", ".join(part for part in said if part), tabindex="0" if chosen else "-1",
@@ -146,23 +157,34 @@ def _service_above(spans: Spans, node: Node) -> str | None:
     return None if place is None else spans.nodes[place].service or "unknown service"
 
 
-def _bar(node: Node, total_s: float, service: str) -> Html:
-    """A bar of at least two pixels, with ticks where events are."""
+def _bar(node: Node, total_s: float, service: str, logs: Sequence[Log]) -> Html:
+    """A bar of at least two pixels, with ticks where events are and dots under it where logs are, the gravest on top."""
     scale = 100 / total_s if total_s else 0
     x, width = node.offset_s * scale, node.duration_s * scale
     left = f"{min(max(x, 0), 99.8):.3f}%"
-    marks = [
-        tag("rect", x=f"{100 * at:.3f}%", y=2, width=1, height=14, class_="event")
+
+    def place(at_ns: object) -> str | None:
+        """Where an instant is on the axis; None where it is outside."""
+        at = (at_ns - node.start_ns) / 1e9 * scale + x if isinstance(at_ns, int) and total_s else -1
+        return f"{at:.3f}%" if 0 <= at <= 100 else None
+
+    ticks = [
+        tag("rect", x=at, y=2, width=1, height=14, class_="event")
         for event in node.events[:_MAX_MARKS]
-        if isinstance(at_ns := event["time_ns"], int)
-        and total_s
-        and 0 <= (at := (at_ns - node.start_ns) / 1e9 / total_s + x / 100) <= 1
+        if (at := place(event["time_ns"]))
+    ]
+    gravest = sorted(logs, key=lambda record: LEVELS.index(record.level))[-_MAX_MARKS:]
+    dots = [
+        tag("circle", cx=at, cy=15, r=2.5, class_=f"log {record.level.lower()}")
+        for record in gravest
+        if (at := place(record.time_ns))
     ]
     colour = "failed" if node.error else service_class(service)
     return tag(
         "svg",
         tag("rect", x=left, y=4, width=2, height=10, class_=colour),
         tag("rect", x=left, y=4, width=f"{min(width, 100):.3f}%", height=10, rx=1.5, class_=colour),
-        marks,
+        ticks,
+        dots,
         width="100%", height=18, aria_hidden="true",
     )  # fmt: skip

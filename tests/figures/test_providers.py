@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eigenspan.web.providers import Kind, compare
-from eigenspan.web.runs import Execution, Run
+from eigenspan.figures.providers import Kind, compare
+from eigenspan.figures.runs import Execution, Run
 
 
 def ran(provider="ibm", *, weight=1.0, **fields) -> Run:
@@ -30,19 +30,19 @@ def test_only_alike_executions_share_a_line():
         ran(family="qaoa"),
         ran(shots=1023),
         ran(shots=1024),
-        ran(simulated=True),
+        ran(device="simulator"),
         ran(shots=None),
         ran(""),
     ]
     found = compare(runs)
     assert {kind: [(line.provider, line.n) for line in lines] for kind, lines in found.items()} == {
-        Kind("ghz", 512, False): [("ibm", 2), ("ionq", 1)],
-        Kind("qaoa", 512, False): [("ibm", 1)],
-        Kind("ghz", 1024, False): [("ibm", 1)],
-        Kind("ghz", 512, True): [("ibm", 1)],
-        Kind("ghz", 0, False): [("ibm", 1)],
+        Kind("ghz", 512, "unknown"): [("ibm", 2), ("ionq", 1)],
+        Kind("qaoa", 512, "unknown"): [("ibm", 1)],
+        Kind("ghz", 1024, "unknown"): [("ibm", 1)],
+        Kind("ghz", 512, "simulator"): [("ibm", 1)],
+        Kind("ghz", 0, "unknown"): [("ibm", 1)],
     }
-    assert next(iter(found)) == Kind("ghz", 512, False)
+    assert next(iter(found)) == Kind("ghz", 512, "unknown")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,12 @@ def test_a_success_costs_what_failures_cost_too(runs, cost):
 
 
 def test_a_line_is_weighted():
-    ((line,),) = compare([ran(duration_s=1.0, weight=3.0), ran(duration_s=5.0, failed=True)]).values()
-    assert (line.median.value, line.tail.value, line.failed.value) == (1.0, 5.0, 0.25)
+    runs = [ran(duration_s=1.0, weight=3.0), ran(duration_s=5.0), ran(duration_s=99.0, failed=True, weight=4.0)]
+    ((line,),) = compare(runs).values()
+    assert (line.median.value, line.tail.value, line.failed.value) == (1.0, 5.0, 0.5)
     assert line.deviation_s == pytest.approx(3**0.5)
+
+
+def test_without_a_success_there_are_no_times():
+    ((line,),) = compare([ran(failed=True)]).values()
+    assert (line.median, line.tail, line.deviation_s, line.failed.value) == (None, None, None, 1.0)

@@ -35,7 +35,10 @@ Version = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One span of the stage `execute`."""
+    """One span of the stage `execute`; of the spans of one job the last.
+
+    `duration_s`: as the provider says, or else the span's. `device`: simulator, QPU or unknown.
+    """
 
     provider: str
     backend: str
@@ -47,7 +50,8 @@ class Execution:
     family: str = ""
     cost: float | None = None
     currency: str = ""
-    simulated: bool = False
+    device: str = "unknown"
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def run_of(body: bytes) -> Run | None:
         weight=None if found is None else threshold.adjusted_count(found),
         versions=frozenset(version for n in nodes for version in _versions(n)),
         stages=stage_times(nodes),
-        executions=tuple(_execution(n) for n in nodes if stage_of(n) == "execute"),
+        executions=_once(_execution(n) for n in nodes if stage_of(n) == "execute"),
         fallback=any(first_of(n.attributes, q.QUANTUM_FALLBACK_USED) is True for n in nodes),
     )
 
@@ -165,7 +169,7 @@ def merged(one: Run, late: Run) -> Run:
         weight=one.weight if one.weight is not None else late.weight,
         versions=one.versions | late.versions,
         stages=stages,
-        executions=one.executions + late.executions,
+        executions=_once((*one.executions, *late.executions)),
         fallback=one.fallback or late.fallback,
     )
 
@@ -180,21 +184,30 @@ def _versions(node: Node) -> Iterable[Version]:
             yield kind, str(first_of(node.attributes, named) or "")[:_MAX_NAME], version[:_MAX_NAME]
 
 
+def _once(executions: Iterable[Execution]) -> tuple[Execution, ...]:
+    """Each job once, as its last span tells it."""
+    return tuple({(x.provider, x.job) if x.job else id(x): x for x in executions}.values())
+
+
 def _execution(node: Node) -> Execution:
     a = node.attributes
-    shots = first_of(a, q.QUANTUM_JOB_SHOTS)
+    shots, simulator = first_of(a, q.QUANTUM_JOB_SHOTS), first_of(a, q.QUANTUM_BACKEND_SIMULATOR)
+    said_s = _real(a, q.QUANTUM_JOB_EXECUTION_DURATION)
     return Execution(
         provider=_text(a, q.QUANTUM_PROVIDER_NAME),
         backend=_text(a, q.QUANTUM_BACKEND_NAME),
         start_ns=node.start_ns,
-        duration_s=node.duration_s,
+        duration_s=node.duration_s if said_s is None else said_s,
         failed=node.error,
         queue_s=_real(a, q.QUANTUM_JOB_QUEUE_DURATION),
         shots=shots if isinstance(shots, int) and not isinstance(shots, bool) else None,
         family=_text(a, q.QUANTUM_CIRCUIT_FAMILY),
         cost=_real(a, q.QUANTUM_COST_AMOUNT),
         currency=_text(a, q.QUANTUM_COST_CURRENCY),
-        simulated=first_of(a, q.QUANTUM_BACKEND_SIMULATOR) is True,
+        device={True: "simulator", False: "QPU"}.get(simulator, "unknown")
+        if isinstance(simulator, bool)
+        else "unknown",
+        job=_text(a, q.QUANTUM_JOB_ID),
     )
 
 

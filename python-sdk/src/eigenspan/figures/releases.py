@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eigenspan.web.runs import Run, Version
+from eigenspan.figures.runs import Run, Version
 
 QUIET_NS: Final = 30 * 60 * 10**9
 MAX_VERSIONS: Final = 10_000

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from eigenspan.collector import threshold
+from eigenspan.figures import estimates as e
+from eigenspan.figures import measured as m
+from eigenspan.figures.releases import QUIET_NS, Release, Releases
+from eigenspan.figures.runs import merged, run_of, stage_times
 from eigenspan.semconv import attributes as q
 from eigenspan.store.queries import Tail
 from eigenspan.store.traces import TraceStore
 from eigenspan.store.tree import tree_of
-from eigenspan.web import estimates as e
-from eigenspan.web import measured as m
-from eigenspan.web.releases import QUIET_NS, Release, Releases
-from eigenspan.web.runs import merged, run_of, stage_times
-from tests.web.measured_cases import HOUR_S, NOW_NS, NS, quiet, run
+from tests.figures.cases import HOUR_S, NOW_NS, NS, quiet, run
 
 WEIGHTS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(1, 100)), min_size=1, max_size=60)
 
@@ -195,7 +195,7 @@ def test_a_posted_release_knows_what_ran_before(tmp_path):
 
 
 def test_versions_past_the_bound_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("eigenspan.web.releases.MAX_VERSIONS", 3)
+    monkeypatch.setattr("eigenspan.figures.releases.MAX_VERSIONS", 3)
     releases = Releases(tmp_path / "releases.db")
     releases.see(versions(*((i, f"v{i}") for i in range(6))))
     assert releases.overflowed > 0

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.store import Event
-from eigenspan.web.estimates import Estimate, quantile, rate
-from eigenspan.web.releases import Release
-from eigenspan.web.runs import Execution, Run
+from eigenspan.figures.estimates import Estimate, quantile, rate
+from eigenspan.figures.releases import Release
+from eigenspan.figures.runs import Execution, Run
 
 NS: Final = 10**9
 DAY_S: Final = 86_400.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from eigenspan.web.runs import Execution, Run
+from eigenspan.figures.runs import Execution, Run
 
 NS = 10**9
 NOW_NS = 1_790_000_000 * NS
