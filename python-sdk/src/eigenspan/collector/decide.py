@@ -98,8 +98,7 @@ def compile_rule(
         raise ExpressionError(f"rule {name!r}: {error}", error.column) from error
     strata = None
     if target or at_least:
-        limits = {"share": keep, "target": target, "at_least": at_least}
-        strata = Strata(f"rule.{name}", per, **limits, max_keys=max_keys)  # type: ignore[arg-type]
+        strata = Strata(f"rule.{name}", per, share=keep, target=target, at_least=at_least, max_keys=max_keys)
     return Rule(name, when, condition, keep, tuple(per), strata, cap, goes_on)
 
 
