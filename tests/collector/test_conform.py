@@ -117,12 +117,24 @@ BAD = {"name": "x", "kind": 1, "attributes": {"otel.span.type": "quantum.interna
 def test_figures_stand_for_all_that_came():
     compliance = Compliance(CONTRACT)
     good, bad = spans_in([request(GOOD, BAD | {"span": 2})])
-    tenth = decision(threshold=SPACE * 9 // 10)
-    compliance.check([([bad], tenth), ([bad, bad], decision(threshold=None)), ([], decision())])
+    tenth, unknown = decision(threshold=SPACE * 9 // 10), decision(threshold=None)
+    read = []
+
+    def check(spans, *decisions):
+        """`spans`: of each trace its spans."""
+        rows = [(trace, trace, n, 0, True, False) for trace, of_trace in enumerate(spans) for n in range(len(of_trace))]
+        columns = ("trace", "position", "offset", "length", "quantum", "foreign")
+        frame = pl.DataFrame(rows, columns, orient="row", strict=True)
+        compliance.check(frame, decisions, lambda trace, n, length: read.append(trace) or spans[trace][n])
+
+    check([[bad], [bad, bad], [], [None]], tenth, unknown, decision(), decision())
+    assert set(read) == {0, 3}
     assert compliance.checked == pytest.approx(10)
     assert compliance.conforming == 0
     assert compliance.findings["eigenspan.unknown_span_type"] == 1
-    compliance.check([([good], decision())] * 300)
+    read.clear()
+    check([[good]] * 300, *[decision()] * 300)
+    assert len(read) == 100
     assert compliance.checked == pytest.approx(310)
     text = "\n".join(compliance.prometheus())
     assert 'eigenspan_compliance_findings_total{id="eigenspan.unknown_span_type"} 1' in text

@@ -15,6 +15,7 @@ from eigenspan.collector.files import Files
 from eigenspan.collector.log import Log
 from eigenspan.collector.segment import HEADER_BYTES
 from tests.collector.building import digest, payload
+from tests.collector.forgetting import KEPT, Crash, Forgetting
 
 
 def append(log: Log, *bodies: bytes, log_ns: int = 1, received_ns: int = 5) -> list[int]:
@@ -252,78 +253,7 @@ def test_where_even_cutting_back_fails_nothing_acknowledged_is_lost(tmp_path):
     log.close()
 
 
-class _Crash(BaseException):
-    pass
-
-
-class Forgetting(Files):
-    """Stops the world before call number `at`; what was not synced is then gone, or there by half, or there."""
-
-    def __init__(self, directory, at: int) -> None:
-        self.directory, self.left = directory, at
-        self.synced: dict[int, bytes] = {}  # by inode
-        self.names: dict = {}
-        self.synced_names: dict = {}
-        self.inode_of: dict[int, int] = {}
-        self.written: dict[int, bytes] = {}
-        self._inodes = 0
-
-    def _step(self) -> None:
-        self.left -= 1
-        if self.left <= 0:
-            raise _Crash
-
-    def create(self, path):
-        self._step()
-        fd = super().create(path)
-        self._inodes += 1
-        self.inode_of[fd] = self.names[path] = self._inodes
-        self.synced[self._inodes] = self.written[self._inodes] = b""
-        return fd
-
-    def _contents(self, fd) -> bytes:
-        return super().read_at(fd, self.size(fd), 0)
-
-    def write_at(self, fd, data, offset):
-        self._step()
-        super().write_at(fd, data, offset)
-        self.written[self.inode_of[fd]] = self._contents(fd)
-
-    def truncate(self, fd, length):
-        self._step()
-        super().truncate(fd, length)
-        self.written[self.inode_of[fd]] = self._contents(fd)
-
-    def sync(self, fd):
-        self._step()
-        self.synced[self.inode_of[fd]] = self._contents(fd)
-
-    def sync_dir(self, path):
-        self._step()
-        if path == self.directory:
-            self.synced_names = dict(self.names)
-
-    def remove(self, path):
-        self._step()
-        super().remove(path)
-        self.names.pop(path, None)
-
-    def rename(self, old, new):
-        self._step()
-        super().rename(old, new)
-        self.names[new] = self.names.pop(old)
-
-    def crash(self, kept: str) -> None:
-        """Make the directory what a machine finds after the power came back."""
-        for path in self.directory.iterdir():
-            path.unlink()
-        names = {"nothing": self.synced_names, "half": self.synced_names, "all": self.names}[kept]
-        for path, inode in names.items():
-            old, new = self.synced[inode], self.written[inode]
-            path.write_bytes({"nothing": old, "half": new[: (len(old) + len(new)) // 2], "all": new}[kept])
-
-
-@pytest.mark.parametrize("kept", ["nothing", "half", "all"])
+@pytest.mark.parametrize("kept", KEPT)
 def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, kept):
     at, finished = 1, False
     while not finished:
@@ -342,7 +272,7 @@ def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, k
                     trimmed = 5
                     log.trim(trimmed)
             finished = True
-        except _Crash:
+        except Crash:
             pass
         if log is not None:
             log.close()
@@ -363,7 +293,7 @@ def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, k
 LIVE = {2: (6, 40), 5: (), 7: (0,)}
 
 
-@pytest.mark.parametrize("kept", ["nothing", "half", "all"])
+@pytest.mark.parametrize("kept", KEPT)
 def test_power_lost_while_live_records_are_carried_over_loses_none(tmp_path, kept):
     at, finished = 1, False
     while not finished:
@@ -381,7 +311,7 @@ def test_power_lost_while_live_records_are_carried_over_loses_none(tmp_path, kep
                     carried = i
                     assert log.compact(lambda before: {p: o for p, o in LIVE.items() if p < before}) > 0
             finished = True
-        except _Crash:
+        except Crash:
             pass
         if log is not None:
             log.close()

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from eigenspan.calibration.asof import AsOfIndex, Observed
 from eigenspan.calibration.summary import Summary
+from eigenspan.collector.changes import Calibrations, Conventions
 from eigenspan.collector.commit import Admission, Committed, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
@@ -20,7 +21,7 @@ from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
-from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
+from eigenspan.collector.pipeline import Limits, Pipeline
 from eigenspan.collector.regret import Regret
 from eigenspan.collector.scan import engine
 from eigenspan.collector.state import State
@@ -68,7 +69,7 @@ class Door:
 class Way:
     """Everything between the door and the outbox, on a disk."""
 
-    def __init__(self, path, keep: float = 1.0, **limits) -> None:
+    def __init__(self, path, keep: float = 1.0, conventions: Conventions | None = None, **limits) -> None:
         self.log, self.state = Log(path / "log", segment_bytes=400), State(path / "state.db")
         self.door, self.metrics, self.decided = Door(self.log), SpanMetrics(), Decided()
         checkpoint = self.state.checkpoint()
@@ -82,7 +83,7 @@ class Way:
             receiver=self.door, log=self.log, state=self.state, traces=self.traces, decided=self.decided, rules=rules,
             regret=self.regret, reread=self.reread,
             calibrations=Calibrations(lambda: INDEX, lambda version: None), metrics=self.metrics, exporters=EXPORTERS,
-            compliance=Compliance(CONTRACT), conventions=Conventions(registry().version),
+            compliance=Compliance(CONTRACT), conventions=conventions or Conventions(registry().version),
             limits=Limits(**({"log_bytes": 1 << 30, "window_ns": 3600 * SECOND} | limits)),
         )  # fmt: skip
         records = self.log.replay(min(checkpoint.replay_from, self.regret.through + 1) if checkpoint else 0)
@@ -327,7 +328,7 @@ def test_calibration_is_on_the_span_and_counted(tmp_path):
         assert values["quantum.backend.calibration.t1.median"].double_value == 0.5
         assert values["quantum.backend.calibration.match"].string_value == "as_of_unconfirmed"
         assert not off.attributes
-        assert w.pipeline.enriched == {("q", "sha256:v1", "as_of_unconfirmed"): 1}
+        assert w.pipeline.changes.enriched == {("q", "sha256:v1", "as_of_unconfirmed"): 1}
 
 
 def test_times_at_the_ends_of_their_range_go_through(tmp_path):
@@ -401,13 +402,12 @@ def test_names_of_an_older_version_become_those_of_the_newest_and_the_scope_says
     assert values["quantum.job.shots"].int_value == 100
     assert values["quantum.backend.calibration.version"].string_value == "sha256:v1"
     assert {a.key for a in spans_in(late)[0].attributes} >= {"quantum.backend.name", "eigenspan.sampling.late"}
-    assert w.pipeline.normalised == {"normalised": 4}
+    assert w.pipeline.changes.normalised == {"normalised": 4}
     assert w.pipeline.compliance.jobs == 1
 
 
 def test_names_may_be_left_as_they_came(tmp_path):
-    with way(tmp_path) as w:
-        w.pipeline.conventions = Conventions("", normalise=False)
+    with way(tmp_path, conventions=Conventions("", normalise=False)) as w:
         w.door.send(request({"attributes": {"quantum.device": "q"}}), log_ns=SECOND)
         w.tick(4 * SECOND)
         (sent,) = w.sent()
@@ -495,7 +495,7 @@ def test_the_regret_window_ends_with_its_bytes(tmp_path):
             w.tick((2 + 6 * i) * SECOND)
         w.tick(400 * SECOND)
         assert 400 < w.log.size_bytes <= 900
-        assert w.pipeline._recall(("", 0, 1), w.reread("", []), "") == 0
+        assert w.pipeline.latecomers.recall(("", 0, 1), w.reread("", []), "", 0) is None
 
 
 def test_a_job_of_three_days_keeps_its_trace_open_without_pinning_the_log_over_restarts(tmp_path):

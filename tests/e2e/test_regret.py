@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -32,10 +34,15 @@ def drop_two(r) -> list[bytes]:
     return traces
 
 
-def test_after_a_restart_a_late_error_and_asking_bring_whole_traces_back(tmp_path, receiver):
+@pytest.mark.parametrize("held_by", ["state", "file"])
+def test_after_a_restart_a_late_error_and_asking_bring_whole_traces_back(tmp_path, receiver, held_by):
     with far_end() as far:
         with running(tmp_path, **exporting_to(far, receiver, **NOTHING)) as r:
             late, asked = drop_two(r)
+        if held_by == "file":
+            assert r.collector.pipeline.decided.dropped.freeze(time.time_ns(), all_=True)
+            with closing(sqlite3.connect(tmp_path / "state.db")) as state, state:
+                state.execute("DELETE FROM dropped")
         with running(tmp_path, **exporting_to(far, receiver, **NOTHING)) as r:
             send(r.ports["grpc"], spans_of((late, LATE, ROOT, 2)))
             told = CliRunner().invoke(cli, ["traces", "recall", asked.hex(), "--data", str(tmp_path)])

@@ -8,8 +8,8 @@ standing for as many as its trace does.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 from google.protobuf.message import DecodeError
@@ -102,23 +102,33 @@ class Compliance:
         for attribute, column in self._columns.items():
             self.missing[attribute] += jobs[column].null_count()
 
-    def check(self, traces: Sequence[tuple[Sequence[Span], Decision]]) -> None:
+    def check(
+        self, spans: pl.DataFrame, decisions: Sequence[Decision], read: Callable[[int, int, int], Span | None]
+    ) -> None:
         """Validate the quantum spans of kept traces: as many traces as a turn has time for, for all that came.
 
-        What stands for an unknown number of traces (no threshold) is left out of the figures.
+        `spans`: rows with trace (an index into `decisions`), position, offset, length, quantum, foreign; `read` gives a
+        span by the last three. What stands for an unknown number of traces (no threshold) is left out of the figures.
         """
-        known = [(spans, d.threshold) for spans, d in traces if d.threshold is not None and spans]
-        total = sum(len(spans) * adjusted_count(t) for spans, t in known)
-        chosen: list[tuple[Sequence[Span], int]] = []
+        attended = spans.filter(pl.col("quantum") | pl.col("foreign"))
+        counts = attended.group_by("trace", maintain_order=True).len().iter_rows()
+        known = [(trace, n, adjusted_count(t)) for trace, n in counts if (t := decisions[trace].threshold) is not None]
+        chosen: dict[int, float] = {}
         room = _SPANS_A_TURN
-        for spans, threshold in known:
-            if chosen and len(spans) > room:
+        for trace, n, weight in known:
+            if chosen and n > room:
                 break
-            chosen.append((spans, threshold))
-            room -= len(spans)
-        done = sum(len(spans) * adjusted_count(t) for spans, t in chosen)
-        for spans, threshold in chosen:
-            self._check(spans, adjusted_count(threshold) * total / done)
+            chosen[trace] = weight
+            room -= n
+        total = sum(n * weight for _, n, weight in known)
+        done = sum(n * weight for trace, n, weight in known if trace in chosen)
+        rows = attended.filter(pl.col("trace").is_in(list(chosen))).select("trace", "position", "offset", "length")
+        found: defaultdict[int, list[Span]] = defaultdict(list)
+        for trace, *place in rows.iter_rows():
+            if (span := read(*place)) is not None:
+                found[trace].append(span)
+        for trace, readable in found.items():
+            self._check(readable, chosen[trace] * total / done)
 
     def _check(self, spans: Sequence[Span], weight: float) -> None:
         batch = Batch("", 0, registry().schema_url, {}, [span_of(span) for span in spans])

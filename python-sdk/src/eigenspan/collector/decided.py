@@ -70,7 +70,7 @@ class Decided:
 
     def __init__(self, dropped: DroppedTraces | None = None) -> None:
         self._kept: dict[TraceKey, Decision] = {}
-        self.dropped = dropped or DroppedTraces()
+        self.dropped = DroppedTraces() if dropped is None else dropped
 
     def load(self, kept: list[KeptRow], dropped: list[tuple[int, bytes]]) -> None:
         """Take up what the state holds."""

@@ -7,8 +7,8 @@ turn leaves in the outbox. `tick` is what lies between.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,27 +16,21 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from eigenspan.calibration.attributes import backend_attributes
-from eigenspan.calibration.estimators import circuit_attributes
-from eigenspan.collector.calibrate import Calibrated, calibrate, describe, unconfirmed
-from eigenspan.collector.circuit import read_usage
+from eigenspan.collector.calibrate import calibrate, describe
+from eigenspan.collector.changes import Calibrations, Changes, Conventions
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
-from eigenspan.collector.conform import Compliance, conform, parse
-from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, key_of, trace_bytes
-from eigenspan.collector.due import Hold
-from eigenspan.collector.enrich import Add, encode_attributes, enrich
+from eigenspan.collector.conform import Compliance
+from eigenspan.collector.decided import Decided, Decision, TraceKey, trace_bytes
+from eigenspan.collector.enrich import enrich
 from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.late import Latecomers, Reread, Sending
 from eigenspan.collector.own_traces import Stage, untraced
 from eigenspan.collector.state import Checkpoint, Item, KeptRow
 from eigenspan.collector.success import success_probabilities
 from eigenspan.collector.valve import Valve
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
-    from eigenspan.calibration.asof import AsOfIndex
-    from eigenspan.calibration.snapshot import Snapshot
     from eigenspan.collector.decide import Rules
     from eigenspan.collector.due import Due, Late
     from eigenspan.collector.jobs import JobKey
@@ -48,34 +42,8 @@ if TYPE_CHECKING:
     from eigenspan.collector.state import State
     from eigenspan.collector.traces import Traces
 
-LATE_ERROR = "late_error"
-"""The rule that keeps an error whose trace was dropped before it came and is in the log no more."""
-_WHY_LATE = "an error arrived after the trace was dropped"
-_WHY_ASKED = "it was asked for after it was dropped"
 _KEY = ["tenant", "trace_hi", "trace_lo"]
 _HOUSEKEEPING_NS = 5_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Calibrations:
-    """The as-of index of every snapshot, the way to a whole document by its version, and how long to wait for a poll."""
-
-    index: Callable[[], AsOfIndex]
-    document: Callable[[str], Snapshot]
-    wait_s: float = 0.0
-
-    def hold(self) -> Hold | None:
-        """Lets due traces wait for the poll that confirms their snapshot; None where nothing waits."""
-        return Hold(lambda quantum: unconfirmed(quantum, self.index()), self.wait_s) if self.wait_s else None
-
-
-@dataclass(frozen=True, slots=True)
-class Conventions:
-    """Whether kept spans are brought to the registry's names, of which version, and whether the old ones stay beside."""
-
-    schema: str
-    normalise: bool = True
-    keep_original: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +54,6 @@ class Limits:
     window_ns: int
     keep_ns: int = 0
     keep_bytes: int = 0
-
-
-Reread = Callable[[str, Sequence[int]], pl.DataFrame]
-"""The committed spans of a tenant's payloads at these positions, as far as the log still holds them."""
 
 
 @dataclass(slots=True)
@@ -126,13 +90,13 @@ class Pipeline:
         stage: Stage = untraced,
     ) -> None:
         self.receiver, self.log, self.state = receiver, log, state
-        self.traces, self.decided, self.regret, self.reread, self.rules = traces, decided, regret, reread, rules
+        self.traces, self.decided, self.regret, self.rules = traces, decided, regret, rules
         self.calibrations, self.exporters, self.limits = calibrations, exporters, limits
-        self.metrics, self.compliance, self.conventions = metrics, compliance, conventions
+        self.metrics, self.compliance, self.schema = metrics, compliance, conventions.schema
+        self.changes = Changes(log, calibrations, conventions)
         self.valve, self.stage = Valve(), stage
-        self.normalised: Counter[str] = Counter()  # what `conform` did
         self.counts: Counter[str] = Counter()
-        self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
+        self.latecomers = Latecomers(traces, decided, regret, reread, rules, calibrations, self.counts)
         self._handled = 0  # the last position, of any signal, that a committed turn covers
         self._turn = _Turn()
         self._batches: list[Committed] = []  # drained from the receiver and not yet taken in
@@ -170,7 +134,10 @@ class Pipeline:
             self.traces.close(due)
         stale = log_ns - self._housekept_ns >= _HOUSEKEEPING_NS
         if stale:
-            self._recall_what_was_asked_for()
+            for tenant, trace, outcome, sending in self.latecomers.asked_for(self.state.wanted(), self._now_ns):
+                if sending is not None:
+                    self._send(sending)
+                turn.answered.append((tenant, trace, outcome))
         if turn.items or turn.dropped or turn.answered or (stale and self.traces.position > self._handled):
             self._commit(log_ns, wall_ns)
         if stale:
@@ -187,7 +154,8 @@ class Pipeline:
             self._join(self._batches)
             self._batches = []
         while self._late:
-            self._follow(self._late[0])
+            for sending in self.latecomers.follow(self._late[0], self._now_ns):
+                self._send(sending)
             self._late.pop(0)
 
     def _join(self, batches: Sequence[Committed]) -> None:
@@ -208,83 +176,24 @@ class Pipeline:
                         self.counts[f"not_exported_{signal}"] += 1
         self.traces.position = max(self.traces.position, batches[-1].through)
 
-    def _follow(self, late: Late) -> None:
-        """Late spans of a kept trace follow it. An error of a dropped one brings it back; its other spans are counted."""
-        there = set(late.spans.select(_KEY).iter_rows())
-        kept = {key: found for key, found in late.decisions.items() if isinstance(found, Decision) and key in there}
-        self._send_late(late.spans, kept, say_why=False)
-        failed = set(late.spans.filter("error").select(_KEY).iter_rows())
-        wanted = self._wanted_back(late.spans) if self.rules.late else {}
-        alone: dict[TraceKey, Decision] = {}
-        for key, found in late.decisions.items():
-            if isinstance(found, Decision) or key not in there:
-                continue
-            why = _WHY_LATE if key in failed else wanted.get(key)
-            if why and self._recall(key, _of(late.spans, key), why):
-                continue
-            if key not in failed:
-                self.counts["late_spans_dropped"] += len(_of(late.spans, key))
-            else:
-                alone[key] = Decision(True, None, LATE_ERROR, _WHY_LATE, False, found.through, self._now_ns)
-        self._send_late(late.spans, alone, say_why=True)
-        self.counts["late_error_traces"] += len(alone)
-
-    def _wanted_back(self, spans: pl.DataFrame) -> dict[TraceKey, str]:
-        """The traces of late spans that a rule wants back, and why."""
-        due = self.traces.apart(spans)
-        if due is None:
-            return {}
-        calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
-        rules = self.rules.want_back(describe(due, calibrated))
-        return {key: f"the rule {rule} wants it back" for key, rule in zip(due.keys, rules, strict=True) if rule}
-
-    def _recall(self, key: TraceKey, late: pl.DataFrame, why: str) -> int:
-        """Keep a dropped trace after all, with what came since; how many of its spans the log still held."""
-        again = _of(self.reread(key[0], self.regret.positions(key)), key)
-        again = again.join(late, on=("position", "offset"), how="anti", maintain_order="left")
-        if again.is_empty():
-            return 0
-        spans = pl.concat([classify(again), late.select(*again.columns, "error", "quantum", "foreign")])
-        spans = spans.unique(["span_id", "kind", "length"], keep="first", maintain_order=True)
-        rooted = bool((spans["parent_id"] == 0).any())
-        decision = Decision(True, None, RECALLED, why, rooted, self.traces.position, self._now_ns)
-        self._send_late(spans, {key: decision}, say_why=True, late=False)
-        self.counts["recalled_traces"] += 1
-        return len(again)
-
-    def _recall_what_was_asked_for(self) -> None:
-        for tenant, trace in self.state.wanted():
-            key = key_of(tenant, trace)
-            found = self.decided.find([key]).get(key)
-            if isinstance(found, Decision):
-                outcome = "it was kept"
-            elif found is None:
-                outcome = "no decision about it is remembered: it is undecided, never came, or is too old"
-            else:
-                none = self.reread(key[0], []).pipe(classify)
-                spans = self._recall(key, none, _WHY_ASKED)
-                outcome = f"recalled: {spans} spans" if spans else "it was dropped, and the log holds it no more"
-            self._turn.answered.append((tenant, trace, outcome))
-
-    def _send_late(
-        self, spans: pl.DataFrame, decisions: dict[TraceKey, Decision], *, say_why: bool, late: bool = True
-    ) -> None:
-        """Send those of `spans` whose traces `decisions` keeps, and remember how far they go."""
-        keys = list(decisions)
+    def _send(self, sending: Sending) -> None:
+        """Send late or recalled spans, and remember how far they go."""
+        keys = list(sending.decisions)
         number = pl.DataFrame(
             {"tenant": [k[0] for k in keys], "trace_hi": [k[1] for k in keys], "trace_lo": [k[2] for k in keys]},
             schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64},
         ).with_row_index("trace")
-        spans = spans.join(number, on=_KEY, how="inner", maintain_order="left")
-        self.counts["late_spans_kept" if late else "recalled_spans"] += len(spans)
+        spans = sending.spans.join(number, on=_KEY, how="inner", maintain_order="left")
+        self.counts["recalled_spans" if sending.recalled else "late_spans_kept"] += len(spans)
         if spans.is_empty():
             return
         spans = spans.with_columns(pl.col("trace").cast(pl.Int64), root=pl.col("parent_id") == 0, state="trace_state")
         quantum = spans.filter(pl.col("backend").is_not_null())
-        changes = self._changes(spans, calibrate(quantum, self.calibrations.index()))
+        changes = self.changes.of(spans, calibrate(quantum, self.calibrations.index()))
         through = int(spans["position"].max())  # type: ignore[arg-type]
-        now = [msgspec.structs.replace(d, through=max(through, d.through)) for d in decisions.values()]
-        items = enrich(spans, keys, now, changes, schema=self.conventions.schema, late=late, say_why=say_why)
+        now = [msgspec.structs.replace(d, through=max(through, d.through)) for d in sending.decisions.values()]
+        late, say_why = not sending.recalled, sending.say_why
+        items = enrich(spans, keys, now, changes, schema=self.schema, late=late, say_why=say_why)
         self._turn.items += [("traces", item) for item in items]
         self._keep(keys, now)
 
@@ -304,8 +213,9 @@ class Pipeline:
             calibrated = calibrate(kept_quantum, self.calibrations.index())
         spans = self.traces.spans(due, keep)
         with self.stage("enrich", spans=len(spans)):
-            changes = self._changes(spans, [c for c in calibrated if keep[c.trace]], decisions)
-            items = enrich(spans, due.keys, decisions, changes, schema=self.conventions.schema)
+            changes = self.changes.of(spans, [c for c in calibrated if keep[c.trace]])
+            items = enrich(spans, due.keys, decisions, changes, schema=self.schema)
+        self.compliance.check(spans, decisions, self.changes.conforming)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
         if not self.exporters["traces"]:
@@ -322,46 +232,6 @@ class Pipeline:
             self.decided.keep(key, decision)
             packed = msgspec.msgpack.encode(decision)
             self._turn.kept.append(KeptRow(key[0], trace_bytes(key), decision.through, decision.decided_ns, packed))
-
-    def _changes(
-        self, spans: pl.DataFrame, calibrated: Sequence[Calibrated], decisions: Sequence[Decision] = ()
-    ) -> dict[tuple[int, int], Add]:
-        """What is cut from and added to kept spans, by position and offset. `decisions`: validate them too."""
-        changes: dict[tuple[int, int], Add] = {}
-        checked: defaultdict[int, list[Span]] = defaultdict(list)
-        attended = spans.filter("quantum" if not self.conventions.normalise else pl.col("quantum") | pl.col("foreign"))
-        columns = ("trace", "position", "offset", "length", "foreign")
-        for trace, position, offset, length, foreign in attended.select(columns).iter_rows():
-            span = parse(self.log.read_part(position, offset, length))
-            if span is None:
-                continue
-            if foreign and self.conventions.normalise:
-                changed = conform(span, self.normalised, keep_original=self.conventions.keep_original)
-                if changed:
-                    changes[position, offset] = changed
-            checked[trace].append(span)
-        self.compliance.check([(found, decisions[trace]) for trace, found in checked.items() if decisions])
-        for at, add in self._calibration_adds(calibrated).items():
-            changes[at] = changes.get(at, ()) + add
-        return changes
-
-    def _calibration_adds(self, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], Add]:
-        adds: dict[tuple[int, int], Add] = {}
-        for found in calibrated:
-            summary = found.match.snapshot
-            attributes = backend_attributes(
-                summary, found.executed_ns, found.match.kind, found.status, changed=found.changed
-            )
-            if summary is not None:
-                span = self.log.read_part(found.position, found.offset, found.length)
-                usage = read_usage(span)
-                if usage is not None:
-                    attributes |= circuit_attributes(self.calibrations.document(summary.version), usage)
-                self.enriched[summary.backend, summary.version, found.match.kind] += 1
-            else:
-                self.enriched["", "", found.match.kind] += 1
-            adds[found.position, found.offset] = encode_attributes(attributes)
-        return adds
 
     def _commit(self, log_ns: int, wall_ns: int) -> None:
         """Decisions, rows to send and the position that they cover, in one transaction."""
@@ -412,8 +282,3 @@ class Pipeline:
             )
         else:
             self.receiver.admit(Admission())
-
-
-def _of(spans: pl.DataFrame, key: TraceKey) -> pl.DataFrame:
-    tenant, high, low = key
-    return spans.filter((pl.col("trace_lo") == low) & (pl.col("trace_hi") == high) & (pl.col("tenant") == tenant))

@@ -23,6 +23,7 @@ from eigenspan.calibration.pullers.poller import Poller
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.collector.bounds import Limits as DoorLimits
 from eigenspan.collector.certificates import Certificates
+from eigenspan.collector.changes import Calibrations, Conventions
 from eigenspan.collector.clock import Clock
 from eigenspan.collector.commit import Committed, Committer, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
@@ -38,7 +39,7 @@ from eigenspan.collector.measure import STATE as METRICS_STATE
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.memory import give_back
 from eigenspan.collector.own_traces import OwnTracing, untraced
-from eigenspan.collector.pipeline import Calibrations, Conventions, Limits, Pipeline
+from eigenspan.collector.pipeline import Limits, Pipeline
 from eigenspan.collector.push import Push
 from eigenspan.collector.receive import PortableReceiver, Receiver
 from eigenspan.collector.receive_native import HAS_NATIVE, NativeReceiver

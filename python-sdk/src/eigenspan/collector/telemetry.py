@@ -98,7 +98,7 @@ class Telemetry:
             "traces": {"open": len(c.traces), "rules": rules},
             "enriched": [
                 {"backend": backend, "calibration": version, "match": match, "spans": n}
-                for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
+                for (backend, version, match), n in sorted(c.pipeline.changes.enriched.copy().items())
             ],
             "counts": dict(c.pipeline.counts.copy() + c.traces.counts.copy()),
             "redacted": dict(c.receiver.redacted),
@@ -153,7 +153,7 @@ class Telemetry:
         ]
         enriched = [
             ({"backend": backend, "calibration": version[:23], "match": match}, n)
-            for (backend, version, match), n in sorted(c.pipeline.enriched.copy().items())
+            for (backend, version, match), n in sorted(c.pipeline.changes.enriched.copy().items())
         ]
         backlog, received = c.state.backlog(), c.metrics.spans + c.metrics.repeated
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -182,7 +182,7 @@ class Telemetry:
                     [({}, self.stumbled)]),
             *family("eigenspan_spans_enriched_total", "counter", "Kept spans given a calibration, by match.", enriched),
             *family("eigenspan_spans_conformed_total", "counter", "What names from elsewhere on kept spans became.",
-                    [({"what": what}, n) for what, n in sorted(c.pipeline.normalised.copy().items())]),
+                    [({"what": what}, n) for what, n in sorted(c.pipeline.changes.normalised.copy().items())]),
             *family("eigenspan_calibration_polls_total", "counter", "Answers of live calibration services, by what became of them.",
                     [({"provider": provider, "outcome": outcome}, n)
                      for (provider, outcome), n in sorted(c.poller.counts.copy().items())]),
