@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from eigenspan.calibration.store import CalibrationStore
 from eigenspan.cli import cli
 from eigenspan.collector.log import Log
 from eigenspan.store.traces import TraceStore
+from tests.calibration.test_calibration_providers import IONQ
 from tests.collector.building import SECOND, digest, payload, request
 
 START = 1_767_225_600 * SECOND
@@ -94,3 +96,23 @@ def test_what_cannot_be_read_is_said(tmp_path):
     assert "1 requests could not be read" in done.output
     done = CliRunner().invoke(cli, ["sampling", "try", "--rules", str(rules), "--on", str(tmp_path)])
     assert "neither a collector's data directory" in str(done.exception)
+
+
+def test_a_list_of_rules_and_the_calibrations_of_the_data_directory_will_do(tmp_path):
+    store = CalibrationStore(tmp_path / "data" / "calibration.db")
+    store.import_bytes(json.dumps(IONQ).encode(), "ionq.json")
+    store.close()
+    log = Log(tmp_path / "data" / "log")
+    facts = {
+        "quantum.provider.name": "ionq",
+        "quantum.backend.name": "qpu.aria-1",
+        "quantum.job.execution.start_time": "2025-06-18T00:00:00Z",
+    }
+    log.append([payload(request({"trace": 1, "attributes": facts}))], [digest(1)], 0)
+    log.close()
+    (tmp_path / "rules.yaml").write_text("- {name: old, when: calibration_age_s > 86400, keep: 100%}\n")
+    done = CliRunner().invoke(
+        cli, ["sampling", "try", "--rules", str(tmp_path / "rules.yaml"), "--on", str(tmp_path / "data"), "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert [(v["rule"], v["kept"]) for v in json.loads(done.stdout)["verdicts"]] == [("old", 1), ("none", 0)]

@@ -49,8 +49,15 @@ def random_rows(rng: random.Random, count: int) -> list[dict]:
             row |= {
                 "queue_s": rng.choice([None, 0.0, 5.0, 5.5, 1e5]), "shots": rng.choice([None, 100]), "circuit_depth": rng.choice([None, 20]),
                 "cost": rng.choice([None, 0.5]), "currency": "USD", "retries": rng.choice([None, 0, 2]),
-                "execution_s": rng.choice([None, 2.0]),
+                "execution_s": rng.choice([None, 2.0]), "circuits": rng.choice([None, 3]), "job_s": rng.choice([None, 0.25, 40.0]),
+                "qpu_s": rng.choice([None, 0.5]),
             }  # fmt: skip
+        if stage == "llm":
+            row |= {
+                "model_operation": "chat",
+                "model": rng.choice(["m", None]),
+                "input_tokens": rng.choice([None, 0, 70]),
+            }
         rows.append(row)
     return rows
 
@@ -122,11 +129,21 @@ def by_hand(rows: list[dict]) -> dict[str, Counter]:
                         row["queue_s"] <= bound
                     )
             if row.get("shots"):
-                out["quantum_circuit_shots_total"][labels_of(**place, error_type=failure)] += row["shots"]
+                shots = row["shots"] * (row["circuits"] or 1)
+                out["quantum_circuit_shots_total"][labels_of(**place, error_type=failure)] += shots
+            if row.get("qpu_s"):
+                out["quantum_usage_qpu_time_seconds_total"][labels_of(**place)] += row["qpu_s"]
+            if row.get("job_s"):
+                for bound in (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600):
+                    counted = labels_of(**device, le=f"{bound:g}")
+                    out["quantum_job_latency_seconds_bucket"][counted] += row["job_s"] <= bound
             if row.get("cost"):
                 out["quantum_cost_total"][labels_of(provider=row["provider"])] += row["cost"]
             if row.get("retries"):
                 out["quantum_job_retries_total"][labels_of(**place, error_type=failure)] += row["retries"]
+        if row.get("input_tokens") is not None:
+            for bound in (4**n for n in range(14)):
+                out["token_usage_per_request_bucket"][labels_of(le=f"{bound:g}")] += row["input_tokens"] <= bound
     return out
 
 
@@ -235,6 +252,31 @@ def test_what_was_seen_lately_is_known(batches, capacity):
             now.add(value)
         order += [v for v, new in zip(batch, fresh, strict=True) if new]
         ever |= now
+
+
+def test_what_falls_out_of_memory_is_counted():
+    seen = Seen(capacity=8)
+    for start in range(0, 60, 5):
+        assert seen.add(np.arange(start + 1, start + 6, dtype=np.uint64) << np.uint64(40)).all()
+    assert seen.forgotten == 60 - seen._new.count - seen._old.count > 0
+    assert seen.add(np.array([1], dtype=np.uint64) << np.uint64(40)).all(), "the first of them is known no more"
+
+
+def test_a_value_becomes_an_exemplar_only_where_its_trace_is_kept_and_waits_in_bounded_room():
+    metrics = SpanMetrics()
+    name = "eigenspan.span.duration"
+    for i in range(1, 21):
+        late = {"log_ns": 61 * SECOND} if i == 20 else {}
+        metrics.count(spans({"trace_hi": 1, "trace_lo": i, "span_id": i, "position": i, "end_ns": i * SECOND} | late))
+    series = metrics.series[name]
+    (held,) = series.waiting.values()
+    assert [key[2] for key in held] == [2, 3, 4, 5, 6, 7, 8, 20], "the oldest made room once it had waited for a minute"
+    assert len(metrics._waiting._by_trace) == 8
+    frame = pl.DataFrame({"duration_s": [1.0] * 3})
+    keys = [("", 1, i) for i in (3, 4, 5)]
+    metrics.decided([decision(keep=False), decision(), decision(keep=False)], frame, keys)
+    assert [e.trace[2] for e in series.exemplars.values()] == [4]
+    assert len(metrics._waiting._by_trace) == 5
 
 
 def test_labels_are_what_the_registry_allows_and_no_key_of_high_cardinality():

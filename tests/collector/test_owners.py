@@ -22,6 +22,7 @@ from eigenspan.instrument._jobs import Job, Status, emit
 from eigenspan.instrument._prices import Price, PriceTable, use
 from eigenspan.instrument._telemetry import Telemetry
 from eigenspan.sdk import llm, spans, workflow
+from eigenspan.semconv.metrics import METRICS
 from tests.collector.building import SECOND, payload
 from tests.instrument.recording import Recorder
 
@@ -41,7 +42,7 @@ ENDS = [
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     made = Recorder()
-    monkeypatch.setattr(_metrics, "_from_spans", True, raising=False)
+    monkeypatch.setattr(_metrics, "_from_spans", True)
     monkeypatch.setattr("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider)
     monkeypatch.setattr("eigenspan.sdk.spanned.meters_in_use", lambda: made.meter_provider)
     monkeypatch.setattr(otel_metrics._internal, "_METER_PROVIDER", made.meter_provider)
@@ -146,3 +147,26 @@ def test_the_collector_counts_of_its_spans_what_the_program_would_count(recorder
 
 def test_the_metrics_of_models_are_the_same_on_both_sides():
     assert (LLM_DURATION, LLM_TOKENS) == (llm.DURATION, llm.TOKENS)
+
+
+def test_what_a_program_sends_by_default_and_what_the_collector_derives_are_apart(recorder, monkeypatch):
+    monkeypatch.setattr(_metrics, "_from_spans", None)
+    monkeypatch.delenv("EIGENSPAN_SPAN_METRICS", raising=False)
+    a_hybrid_request(recorder)
+    llm.evaluated("hallucination", 0.0)
+    sent = set(counted_by_the_sdk(recorder))
+    assert sent == {"quantum.llm.hallucination_rate"}
+    assert not sent & {i.metric.name for i in INSTRUMENTS}
+
+
+def test_every_name_of_the_field_has_one_owner():
+    """Either the collector serves it, from spans or calibrations, or the SDK alone knows; none is forgotten."""
+    spans_ = {name.name for i in INSTRUMENTS for name in i.field_names}
+    known = {metric.prometheus for metric in METRICS.values() if metric.prometheus}
+    backends = {
+        m.prometheus for m in METRICS.values() if m.name.startswith(("quantum.backend.", "quantum.provider."))
+    } - {""}
+    sdk = {"hallucination_rate", "response_consistency_score"}
+    assert known == (spans_ & known) | backends | sdk
+    assert not spans_ & (backends | sdk)
+    assert spans_ - known == {"llm_inference_latency_seconds", "token_usage_per_request"}

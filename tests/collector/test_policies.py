@@ -155,13 +155,13 @@ def test_what_rules_remember_survives_a_restart(tmp_path):
 
 
 WRONG = [
-    ("when: erors > 0", r"rules.yaml:4: .*rules\[0\].when: rule 'r': 'erors > 0' .* at column 1, no 'erors'; did you mean errors\?"),
+    ("when: erors > 0", r"rules.yaml:4:13: .*rules\[0\].when: rule 'r': 'erors > 0' .* at column 1, no 'erors'; did you mean errors\?"),
     ("when: errors > 0 AND bakend = 'x'", "at column 16, no 'bakend'; did you mean backend"),
     ("when: errors > 0 and", "not an expression from column 11 on, after 'errors > 0'"),
     ("when: foo(errors)", "at column 1, unsupported function 'foo'"),
     ("when: errors ) 3", r"at column 8, .*unexpected token"),
     ("when: errors", "gives Int64, not true or false"),
-    ("per: [service, nothing]", r"rules.yaml:4: .*rules\[0\].per.*'nothing'.* no 'nothing'"),
+    ("per: [service, nothing]", r"rules.yaml:4:\d+: .*rules\[0\].per.*'nothing'.* no 'nothing'"),
     ("target: 5 traces/s", "either `keep`, a share .* or `target`"),
     ("per: [service]", "keys are for `target` and `at_least`"),
     ("at_most: 5 apples/s", "at_most"),
@@ -178,6 +178,33 @@ def test_a_wrong_rule_is_an_error_with_its_place(line, words, tmp_path):
     if line.startswith("when"):
         path.write_text(f"processors:\n  sampling:\n    rules:\n    - {line}\n      keep: 10%\n      name: r\n")
     with pytest.raises(ConfigError, match=words):
+        load(path)
+
+
+PLACES = [
+    ("- {name: r, keep: 10%, when: errors > 0 AND bakend = 'x'}", "1:45"),
+    ("- name: r\n  keep: 10%\n  when: \"errors > 0 AND bakend = 'x'\"", "3:25"),
+    ("- name: r\n  keep: 10%\n  when: 'bakend IS NULL'", "3:10"),
+    ('- name: r\n  keep: 10%\n  when: "x\\tand bakend"', "3"),  # an escape: columns of the file are others
+    ("- name: r\n  keep: 10%\n  when: >\n    errors > 0\n    AND bakend = 'x'", "3"),
+    ("- name: r\n  keep: 10%\n  when:\n    bakend = 'x'", "3"),
+    ("- name: r\n  target: 5 traces/s\n  per: [service, bakend]", "3:18"),
+]
+
+
+@pytest.mark.parametrize(("text", "place"), PLACES)
+def test_a_wrong_expression_is_found_by_line_and_column_also_in_a_list_of_rules_alone(text, place, tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"rules\.yaml:{place}: processors"):
+        load(path, rules_alone=True)
+    with pytest.raises(ConfigError, match="a configuration is a mapping"):
+        load(path)
+    lines = [f"    {line}" for line in text.splitlines()]
+    path.write_text("\n".join(["processors:", "  sampling:", "    rules:", *lines]))
+    line, _, column = place.partition(":")
+    inside = f"{int(line) + 3}" + (f":{int(column) + 4}" if column else "")
+    with pytest.raises(ConfigError, match=rf"rules\.yaml:{inside}: processors"):
         load(path)
 
 

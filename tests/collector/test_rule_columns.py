@@ -57,6 +57,8 @@ CASES: dict[str, tuple[str, list[dict], list[dict]]] = {
         joined(RAN, **{"quantum.circuit.two_qubit_gate_count": 2}),
     ),
     "trace_state": ("trace_state LIKE '%vendor=a%'", [{"trace_state": "vendor=a"}], [{"trace_state": "vendor=b"}]),
+    "resource": ("\"resource.host.name\" = 'h' AND errors > 0", [{"status": 2}], [{}]),
+    "a_resource_that_is_not_there": ('"resource.host.id" IS NULL AND errors > 0', [{"status": 2, "attributes": {"host.id": "x"}}], [{}]),
     "not_late": ("NOT late AND service = 'asked'", [{}], []),
 }  # fmt: skip
 
@@ -82,7 +84,7 @@ def test_every_column_decides_what_is_kept(tmp_path):
                     marked = [
                         s | {"trace": number, "attributes": s.get("attributes", {}) | {"my.case": name}} for s in given
                     ]
-                    bodies.append(request(*marked, resource={"service.name": "asked"}))
+                    bodies.append(request(*marked, resource={"service.name": "asked", "host.name": "h"}))
         send(r, *bodies)
         r.wait_until_decided()
         found = r.summary()["traces"]["rules"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -320,3 +320,55 @@ def test_what_stands_for_nobody_knows_how_many_says_nothing():
     decisions = rules.decide(traces, 1, 1)
     assert [parse(rewrite("ot=th:8", d.threshold)).threshold for d in decisions] == [None, HEAD]
     assert rules.counts["inconsistent_thresholds"] == 1
+
+
+def rates_at(second: float) -> dict[str, float]:
+    """Traces a second by key: one that is steady, drifts, comes, goes, comes in bursts, and one below its target."""
+    return {
+        "steady": 200.0,
+        "drifting": 250 + 150 * math.sin(second / 40),
+        "new": 300.0 if second >= 100 else 0.0,
+        "gone": 180.0 if second < 150 else 0.0,
+        "bursts": 240.0 if second % 120 < 60 else 0.0,
+        "slow": 10.0,
+    }
+
+
+SETTLED = {
+    "steady": lambda s: s >= 35, "drifting": lambda s: s >= 35, "new": lambda s: s >= 135, "gone": lambda s: 35 <= s < 150,
+    "bursts": lambda s: 35 <= s % 120 < 60,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("by", ["ema", "window"])
+def test_many_keys_that_come_go_drift_and_burst_each_meet_their_target(by, seed):
+    """From 35 s after a key's rate changed, what is kept of it is within 10 % of the target; nothing of a slow key is lost."""
+    rng = np.random.default_rng(100 + seed)
+    rules = Rules([rule("base", target=Target(25, by), per=PER)])
+    used = ["service", "workflow", "errors", "early", "complete", "duration_s"]
+    row = frame(["?"], [0]).select(used)
+    kept: dict[str, int] = defaultdict(int)
+    seconds: dict[str, float] = defaultdict(float)
+    came = {"slow": 0}
+    for tick in range(2 * 360):
+        second = tick / 2
+        numbers = {key: int(rng.poisson(rate / 2)) for key, rate in rates_at(second).items()}
+        services = [key for key, n in numbers.items() for _ in range(n)]
+        ids = rng.integers(0, SPACE, len(services), dtype=np.uint64)
+        traces = pl.concat([row] * len(services)).with_columns(
+            pl.Series("service", services), pl.Series("trace_lo", ids), pl.lit(None, pl.String).alias("trace_state")
+        )
+        found = Counter(
+            key
+            for key, d in zip(services, rules.decide(traces, 1, 1, log_ns=int((50 + second) * SECOND)), strict=True)
+            if d.keep
+        )
+        came["slow"] += numbers["slow"]
+        kept["slow"] += found["slow"]
+        for key, settled in SETTLED.items():
+            if settled(second):
+                kept[key] += found[key]
+                seconds[key] += 0.5
+    assert kept["slow"] == came["slow"]
+    assert {key: kept[key] / seconds[key] for key in SETTLED} == pytest.approx(dict.fromkeys(SETTLED, 25), rel=0.1)

@@ -63,14 +63,14 @@ def test_by_default_nothing_is_emitted_that_the_collector_derives(
     monkeypatch.delenv("EIGENSPAN_SPAN_METRICS", raising=False)
     emitted = names(monkeypatch, None)
     assert emitted & DERIVED == set()
-    assert {"quantum.job.time_to_result", "quantum.usage.qpu.time", "gen_ai.client.token.usage"} <= emitted
+    assert {"quantum.llm.consistency", "quantum.llm.hallucination_rate", "process.cpu.time"} <= emitted
 
 
 def test_where_it_is_asked_for_all_of_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = names(monkeypatch, True)
     monkeypatch.setenv("EIGENSPAN_SPAN_METRICS", "true")
     assert names(monkeypatch, None) == everything
-    by_hand = {"quantum.circuit.fidelity"}
+    by_hand = {"quantum.circuit.fidelity", "quantum.circuit.divergence", "quantum.circuit.coherence_margin"}
     assert {name for name in DERIVED if name.startswith("quantum.")} - by_hand <= everything
 
 

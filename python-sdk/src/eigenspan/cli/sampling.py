@@ -23,7 +23,7 @@ def sampling() -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="A configuration file; its processors.sampling counts.",
+    help="A configuration file, of which processors.sampling counts, or a list of rules.",
 )
 @click.option(
     "--on",
@@ -39,7 +39,7 @@ def sampling() -> None:
     "--calibrations",
     type=click.Path(path_type=Path, exists=True),
     metavar="DATA",
-    help="The data directory whose calibrations rules see; without it they see none.",
+    help="The data directory whose calibrations rules see; the first of TRACES that has any, unless named.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 def try_(file: Path, sources: tuple[Path, ...], calibrations: Path | None, as_json: bool) -> None:  # fmt: skip
@@ -47,7 +47,8 @@ def try_(file: Path, sources: tuple[Path, ...], calibrations: Path | None, as_js
     from eigenspan.calibration.store import CalibrationStore
     from eigenspan.collector.trial import try_rules
 
-    settings = load(file).processors.sampling
+    settings = load(file, rules_alone=True).processors.sampling
+    calibrations = calibrations or next((s for s in sources if (s / "calibration.db").is_file()), None)
     if calibrations:
         store = CalibrationStore(calibrations / "calibration.db")
         try:

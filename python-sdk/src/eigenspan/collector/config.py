@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,12 @@ def load(
     overrides: Iterable[str] = (),
     exports: Iterable[str] = (),
     environ: Mapping[str, str] = os.environ,
+    rules_alone: bool = False,
 ) -> Settings:
     """The settings from a YAML file (None: the defaults), `--set key.path=value` and `--export kind=HOST:PORT`.
 
-    Raises ConfigError with file:line, what is wrong, and what would be right.
+    `rules_alone`: the file may also be a list of sampling rules. Raises ConfigError with file:line (of expressions also the
+    column), what is wrong, and what would be right.
     """
     text, name = "", "the command line"
     if path is not None:
@@ -56,11 +58,14 @@ def load(
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    prefix = "$.processors.sampling.rules" if rules_alone and isinstance(document, list) else "$"
     try:
         if root is not None:
-            _line_numbers(root, "$", lines, name)
+            _line_numbers(root, prefix, lines, name)
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply, or a value that contains itself") from error
+    if prefix != "$":
+        document = {"processors": {"sampling": {"rules": document}}}
     if not isinstance(document, dict):
         raise ConfigError(f"{name}:1: a configuration is a mapping with receivers, processors, exporters, service")
     document = _expand(document, environ, "$", lines, name)
@@ -84,7 +89,9 @@ def load(
         compile_rules(settings.processors.sampling, sampling_watch(settings.processors.sampling))
         own_traces.check(settings)
     except SettingError as error:
-        raise ConfigError(_explain(f"{error.problem} - at `$.{error.path}`", document, lines, name)) from error
+        begins = dict(_columns(root, prefix)).get(f"$.{error.path}") if root is not None else None
+        column = begins + error.column if begins is not None and error.column else None
+        raise ConfigError(_explain(f"{error.problem} - at `$.{error.path}`", document, lines, name, column)) from error
     return settings
 
 
@@ -102,6 +109,21 @@ def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int], name: str) 
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
             _line_numbers(value, f"{path}[{i}]", lines, name)
+
+
+def _columns(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    """Where the texts that are written on one line, as they are, begin: path and column, 0 the first."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if value.start_mark.line == key.start_mark.line or not isinstance(value, yaml.ScalarNode):
+                yield from _columns(value, f"{path}.{key.value}")
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield from _columns(value, f"{path}[{i}]")
+    elif isinstance(node, yaml.ScalarNode):
+        quotes = 1 if node.style in ("'", '"') else 0
+        if node.end_mark.index - node.start_mark.index - 2 * quotes == len(node.value):
+            yield path, node.start_mark.column + quotes
 
 
 def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, int], name: str) -> Any:
@@ -166,7 +188,9 @@ def _infer_types(document: dict[str, Any]) -> None:
                 settings.setdefault("type", kind)
 
 
-def _explain(message: str, document: dict[str, Any], lines: dict[str, int], name: str) -> str:
+def _explain(
+    message: str, document: dict[str, Any], lines: dict[str, int], name: str, column: int | None = None
+) -> str:
     at = _AT.search(message)
     path = at[1] if at else "$"
     problem = message[: at.start()] if at else message
@@ -183,6 +207,7 @@ def _explain(message: str, document: dict[str, Any], lines: dict[str, int], name
     while where not in lines and where != "$":
         where = where[: max(where.rfind("."), where.rfind("["))]
     place = f"{name}:{lines[where]}" if where in lines else name
+    place += f":{column}" if column else ""
     return f"{place}: {real[2:] or 'the configuration'}: {problem}"
 
 

@@ -23,7 +23,7 @@ import polars as pl
 from eigenspan.collector import threshold
 from eigenspan.collector.calibrate import CALIBRATION_COLUMNS
 from eigenspan.collector.decided import Decision
-from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.errors import ExpressionError
 from eigenspan.collector.expressions import Schema, compile_expression
 from eigenspan.collector.spans import Watch, schema_of
 from eigenspan.collector.strata import AtLeast, Cap, Floats, Strata, Target, Thresholds, thresholds_of
@@ -91,15 +91,14 @@ def compile_rule(
     per: Sequence[pl.Expr] = (), at_least: AtLeast | None = None, cap: Cap | None = None, goes_on: bool = False,
     max_keys: int = 10_000,
 ) -> Rule:  # fmt: skip
-    """Check a rule against the columns there are; ConfigError says what is wrong with it."""
+    """Check a rule against the columns there are; ExpressionError says what is wrong with it."""
     try:
         condition = compile_expression(when or "true", schema, boolean=True)
-    except ConfigError as error:
-        raise ConfigError(f"rule {name!r}: {error}") from error
+    except ExpressionError as error:
+        raise ExpressionError(f"rule {name!r}: {error}", error.column) from error
     strata = None
     if target or at_least:
-        limits = {"share": keep, "target": target, "at_least": at_least}
-        strata = Strata(f"rule.{name}", per, **limits, max_keys=max_keys)  # type: ignore[arg-type]
+        strata = Strata(f"rule.{name}", per, share=keep, target=target, at_least=at_least, max_keys=max_keys)
     return Rule(name, when, condition, keep, tuple(per), strata, cap, goes_on)
 
 

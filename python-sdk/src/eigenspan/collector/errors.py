@@ -47,9 +47,20 @@ class ConfigError(EigenspanError):
     """The operator's configuration is wrong; the message names the place, the valid values and the mend."""
 
 
-class SettingError(ConfigError):
-    """One setting is wrong. `path` is its place in the configuration, such as `processors.sampling.rules[1].when`."""
+class ExpressionError(ConfigError):
+    """An expression is wrong, from the character `column` (1 is the first; None: as a whole) on."""
 
-    def __init__(self, path: str, message: str) -> None:
+    def __init__(self, message: str, column: int | None = None) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+class SettingError(ConfigError):
+    """One setting is wrong. `path` is its place in the configuration, such as `processors.sampling.rules[1].when`.
+
+    `column`: the character of its text from which on it is.
+    """
+
+    def __init__(self, path: str, message: str, column: int | None = None) -> None:
         super().__init__(f"{path}: {message}")
-        self.path, self.problem = path, message
+        self.path, self.problem, self.column = path, message, column

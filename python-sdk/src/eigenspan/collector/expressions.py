@@ -7,7 +7,7 @@ import re
 
 import polars as pl
 
-from eigenspan.collector.errors import ConfigError
+from eigenspan.collector.errors import ExpressionError
 
 Schema = dict[str, pl.DataType]
 _UNKNOWN_COLUMN = re.compile(r'unable to find column "([^"]*)"')
@@ -16,17 +16,18 @@ _TOKEN_END = re.compile(r"(?<=\w)(?!\w)|(?<=['\")])")
 
 
 def compile_expression(text: str, schema: Schema, *, boolean: bool = False) -> pl.Expr:
-    """`text` as an expression over columns of `schema`; ConfigError says what is wrong and at which column of the text."""
+    """`text` as an expression over columns of `schema`; ExpressionError says what is wrong, and where in the text."""
     try:
         expression = pl.sql_expr(text)
         type_ = pl.DataFrame(schema=schema).clear(1).select(expression.alias("_")).schema["_"]
     except Exception as error:
-        raise ConfigError(
-            f"{text!r} {_explain(text, str(error).splitlines()[0], schema)}; "
-            f'the columns are {", ".join(sorted(schema))}, and any attribute as "its.name"'
+        problem, column = _explain(text, str(error).splitlines()[0], schema)
+        raise ExpressionError(
+            f'{text!r} {problem}; the columns are {", ".join(sorted(schema))}, and any attribute as "its.name"',
+            column,
         ) from error
     if boolean and type_ != pl.Boolean():
-        raise ConfigError(f"{text!r} gives {type_}, not true or false")
+        raise ExpressionError(f"{text!r} gives {type_}, not true or false")
     return expression
 
 
@@ -38,17 +39,21 @@ def names_in(text: str) -> list[str]:
         return []
 
 
-def _explain(text: str, message: str, schema: Schema) -> str:
+def _explain(text: str, message: str, schema: Schema) -> tuple[str, int | None]:
+    """What is wrong, and from which column on."""
     if found := _UNKNOWN_COLUMN.search(message):
         near = difflib.get_close_matches(found[1], schema, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return f"is not an expression over a trace's columns: at column {_find(text, found[1])}, no {found[1]!r}{hint}"
+        column = _find(text, found[1])
+        return f"is not an expression over a trace's columns: at column {column}, no {found[1]!r}{hint}", column
     if found := _MISPLACED.search(message):
-        return f"is not an expression: at column {_find(text, found[1] or found[2])}, {message}"
+        column = _find(text, found[1] or found[2])
+        return f"is not an expression: at column {column}, {message}", column
     if "unable to parse" in message:
         good = max((match.end() for match in _TOKEN_END.finditer(text) if _parses(text[: match.end()])), default=0)
-        return f"is not an expression from column {good + 1} on" + (f", after {text[:good]!r}" if good else "")
-    return f"is not an expression over a trace's columns: {message}"
+        after = f", after {text[:good]!r}" if good else ""
+        return f"is not an expression from column {good + 1} on{after}", good + 1
+    return f"is not an expression over a trace's columns: {message}", None
 
 
 def _find(text: str, word: str) -> int:

@@ -54,7 +54,8 @@ class Instrument:
     @property
     def kind(self) -> Kind:
         """How values become a series."""
-        return self.metric.instrument if self.metric.instrument in ("histogram", "gauge") else "counter"  # type: ignore[return-value]
+        kinds: dict[str, Kind] = {"histogram": "histogram", "gauge": "gauge"}
+        return kinds.get(self.metric.instrument, "counter")
 
     @property
     def buckets(self) -> tuple[float, ...]:

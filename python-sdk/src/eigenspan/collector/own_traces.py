@@ -31,6 +31,7 @@ Stage = Callable[..., AbstractContextManager[Counts]]
 """Called with a stage's name and counts around the stage; more counts may be put into what it gives."""
 SERVICE = "eigenspan-collector"
 _LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - hosts that are compared with, not listened on
+_TIMEOUT_S = 3  # with its retries; a far end that is gone must not hold up the collector's own end
 _KEYS = {
     "payloads": q.EIGENSPAN_STAGE_PAYLOADS, "spans": q.EIGENSPAN_STAGE_SPANS, "traces": q.EIGENSPAN_STAGE_TRACES,
     "kept_traces": q.EIGENSPAN_STAGE_KEPT_TRACES, "rows": q.EIGENSPAN_STAGE_ROWS, "bytes": q.EIGENSPAN_STAGE_BYTES,
@@ -142,10 +143,11 @@ def _exporter(settings: OtlpTraces) -> SpanExporter:
     if settings.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
 
-        return Grpc(settings.endpoint, headers=settings.headers, insecure=not settings.endpoint.startswith("https://"))
+        secure = settings.endpoint.startswith("https://")
+        return Grpc(settings.endpoint, headers=settings.headers, insecure=not secure, timeout=_TIMEOUT_S)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
 
-    return Http(_url(settings.endpoint).rstrip("/") + "/v1/traces", headers=settings.headers)
+    return Http(_url(settings.endpoint).rstrip("/") + "/v1/traces", headers=settings.headers, timeout=_TIMEOUT_S)
 
 
 def check(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from eigenspan.collector.decide import LATE, Rule, Rules, compile_rule, trace_schema
-from eigenspan.collector.errors import ConfigError, SettingError
+from eigenspan.collector.errors import ExpressionError, SettingError
 from eigenspan.collector.expressions import Schema, compile_expression, names_in
 from eigenspan.collector.strata import AtLeast, Cap, Target
 from eigenspan.collector.typical import Typical
@@ -60,15 +60,15 @@ def _rule(rule: RuleSettings, path: str, schema: Schema) -> Rule:
         more["cap"] = Cap(*_rate(rule.at_most))
     try:
         return compile_rule(rule.name, rule.when, share, schema, **more)
-    except ConfigError as error:
-        raise SettingError(f"{path}.when", str(error)) from error
+    except ExpressionError as error:
+        raise SettingError(f"{path}.when", str(error), error.column) from error
 
 
 def _part(text: str, path: str, schema: Schema) -> Any:
     try:
         return compile_expression(text, schema)
-    except ConfigError as error:
-        raise SettingError(path, str(error)) from error
+    except ExpressionError as error:
+        raise SettingError(path, str(error), error.column) from error
 
 
 def _rate(text: str) -> tuple[float, Any]:

@@ -90,11 +90,11 @@ class Series:
         open_ = [one in self.histograms and self.has_room(one, log_ns) for one in labels]
         if not any(open_):
             return {}
-        rows = np.flatnonzero(np.array(open_)[number])
-        rows = rows[np.argsort(values[rows], kind="stable")]
-        top = np.full(len(labels), -1)
-        top[number[rows]] = rows
-        return {labels[i]: int(top[i]) for i in np.flatnonzero(top >= 0).tolist()}
+        largest = np.full(len(labels), np.inf)
+        largest[open_] = -np.inf
+        np.maximum.at(largest, number, values)
+        rows = np.flatnonzero(values == largest[number])
+        return {labels[i]: row for i, row in zip(number[rows].tolist(), rows.tolist(), strict=True)}
 
     def has_room(self, labels: Labels, log_ns: int) -> bool:
         """Whether another value may wait to become an exemplar."""

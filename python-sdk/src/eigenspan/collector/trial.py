@@ -93,7 +93,7 @@ def try_rules(
     ended = (pl.col("start_ns") + (pl.col("duration_s") * _SECOND).cast(pl.UInt64)).alias("ended_ns")
     traces = describe(due, calibrated, success).with_columns(ended).sort("ended_ns")
     for (_,), part in traces.group_by(pl.col("ended_ns") // _SECOND, maintain_order=True):
-        log_ns = int(part["ended_ns"].max())  # type: ignore[arg-type]
+        log_ns = int(part["ended_ns"].to_numpy().max())
         spans, sizes, states = part["spans"].to_list(), part["bytes"].to_list(), part["trace_state"].to_list()
         for i, decision in enumerate(rules.decide(part, 0, 0, log_ns=log_ns)):
             found = verdicts[decision.rule]
@@ -105,7 +105,7 @@ def try_rules(
                 found.kept_spans += spans[i]
                 found.kept_bytes += sizes[i]
                 found.estimate += threshold.adjusted_count(max(incoming, decision.threshold or 0))
-    first, last = int(traces["start_ns"].min()), int(traces["ended_ns"].max())  # type: ignore[arg-type]
+    first, last = int(traces["start_ns"].to_numpy().min()), int(traces["ended_ns"].to_numpy().max())
     return Trial(tuple(verdicts.values()), (last - first) / _SECOND, unreadable)
 
 

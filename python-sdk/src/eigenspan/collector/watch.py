@@ -66,13 +66,15 @@ OTHER_NAME_COLUMNS: Mapping[str, ValueType] = {"other_text": "string", "other_nu
 CONTRACT = {key: column for column, (key, _, _) in BUILT_IN.items() if key in registry().contract}
 """The mandatory fields of a job → the columns that hold them."""
 
+RESOURCE = "resource."
+"""How a rule begins the name of an attribute of the resource."""
 SPAN_ONLY = frozenset({"span_type", "operation", *OTHER_NAME_COLUMNS})
 """Columns that say something of a span and nothing of its trace."""
 _RESERVED = {*FIXED, *BUILT_IN, *SPAN_ONLY, "position", "log_ns", "tenant", "error", "quantum", "foreign"}
 
 
 def compile_watch(extra: Iterable[str] = ()) -> Watch:
-    """The built-in columns and one more for each attribute in `extra`, under its own name.
+    """The built-in columns and one more for each attribute in `extra`, under its own name; `resource.` before it: the resource's.
 
     The schema's table gives an attribute's older names, vendor names and type; one that it does not know is a string.
     ConfigError if one has the name of a column that is there anyway.
@@ -83,8 +85,14 @@ def compile_watch(extra: Iterable[str] = ()) -> Watch:
     watch = [_watched(column, *built_in) for column, built_in in BUILT_IN.items()]
     watch.append(Watched("span_type", "string", (SPAN_TYPE, TYPE_KEY)))
     watch += [Watched(column, type_, OTHER_NAMES) for column, type_ in OTHER_NAME_COLUMNS.items()]
-    watch += [_watched(key, key, tables.TYPES.get(key, "string"), "span") for key in extra]
+    watch += [_named(key) for key in extra]
     return tuple(watch)
+
+
+def _named(column: str) -> Watched:
+    """An attribute of spans by its name, or of the resource by its name after `resource.`."""
+    key = column.removeprefix(RESOURCE)
+    return _watched(column, key, tables.TYPES.get(key, "string"), "span" if key == column else "resource")
 
 
 def _watched(column: str, key: str, type_: str, level: Level) -> Watched:

@@ -167,7 +167,7 @@ def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
     for described in describe(job):
         seconds = (described.end_ns - described.start_ns) / 1e9
         if described.phase == "job":
-            metrics.record(m.QUANTUM_JOB_TIME_TO_RESULT, seconds, labels)
+            metrics.derive(m.QUANTUM_JOB_TIME_TO_RESULT, seconds, labels)
         elif described.phase == "queue":
             metrics.derive(m.QUANTUM_JOB_QUEUE_WAIT, seconds, labels)
         else:
@@ -177,7 +177,7 @@ def measure(metrics: Metrics, job: Job, above: Mapping[str, Any]) -> None:
             shots = labels.get(q.QUANTUM_JOB_SHOTS, 0) * labels.get(q.QUANTUM_CIRCUIT_COUNT, 1)
             metrics.derive(m.QUANTUM_CIRCUIT_SHOTS, shots, ran)
     if used := job.attributes.get(q.QUANTUM_USAGE_QPU_DURATION):
-        metrics.record(m.QUANTUM_USAGE_QPU_TIME, used, labels)
+        metrics.derive(m.QUANTUM_USAGE_QPU_TIME, used, labels)
     if (cost := cost_of(job)) is not None:
         spend(metrics, cost, labels)
 

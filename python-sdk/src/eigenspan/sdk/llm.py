@@ -107,10 +107,10 @@ def _measure(request: Active, error: BaseException | None) -> None:
     assert isinstance(request, LlmRequest)
     given = request.attributes
     labels = {**given, **({"error.type": error_type(error)} if error is not None else {})}
-    telemetry().metrics.record(DURATION, time.perf_counter() - request.begun, labels)
+    telemetry().metrics.derive(DURATION, time.perf_counter() - request.begun, labels)
     for kind in ("input", "output"):
         if (count := given.get(f"gen_ai.usage.{kind}_tokens")) is not None:
-            telemetry().metrics.record(TOKENS, count, {**labels, "gen_ai.token.type": kind})
+            telemetry().metrics.derive(TOKENS, count, {**labels, "gen_ai.token.type": kind})
 
 
 class Validator(Protocol):
