@@ -45,11 +45,15 @@ GOALS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """How the load comes: spans a request, connections that each have one request under way, and whether it is compressed."""
+    """How the load comes: spans a request, connections that each have one request under way, and whether it is compressed.
+
+    `rate`: spans a second in all; 0: as fast as answers come.
+    """
 
     per_request: int
     connections: int
     gzip: bool
+    rate: float = 0.0
 
 
 @dataclass
@@ -188,7 +192,9 @@ def send(port: int, bodies: list[bytes], shape: Shape, pid: int) -> tuple[list[f
 
     def part(i: int) -> list[float]:
         out = []
+        begun_s, step_s = time.perf_counter(), shape.per_request * in_flight / shape.rate if shape.rate else 0.0
         for number, body in enumerate(bodies[i::in_flight]):
+            time.sleep(max(0.0, begun_s + (number + i / in_flight) * step_s - time.perf_counter()))
             started = time.perf_counter()
             while True:
                 try:
@@ -218,6 +224,7 @@ def main() -> None:
     parser.add_argument("--per-request", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--connections", type=int, nargs="+", default=[4])
     parser.add_argument("--gzip", nargs="+", choices=["off", "on"], default=["off"])
+    parser.add_argument("--rate", type=float, default=0.0, help="spans a second; 0: as fast as answers come")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[])
     options = parser.parse_args()
@@ -239,15 +246,15 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; "
-        f"{options.spans} spans, median of {options.rounds}.",
+        f"{options.spans} spans{f' at {options.rate:g} a second' if options.rate else ''}, median of {options.rounds}.",
         "",
         "| server | spans a request | connections | gzip | CPU-s a million spans | ratio (goal) | anonymous MiB | resident MiB | "
         "p50 ms | p99 ms | kept | errors complete |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     shapes = product(options.per_request, options.connections, options.gzip)
-    for shape in (Shape(per_request, connections, gzip == "on") for per_request, connections, gzip in shapes):
-        per_request = shape.per_request
+    for per_request, connections, gzip in shapes:
+        shape = Shape(per_request, connections, gzip == "on", options.rate)
         load = Load(options.spans // (per_request * SPANS_PER_TRACE) * per_request * SPANS_PER_TRACE, per_request)
         bodies = list(requests(load))
         rounds: dict[str, list[Result]] = {name: [] for name in servers}

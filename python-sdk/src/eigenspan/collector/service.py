@@ -60,6 +60,8 @@ from eigenspan.store.traces import TraceStore
 ALL_SIGNALS: frozenset[Signal] = frozenset({"traces", "metrics", "logs"})
 TRACES: frozenset[Signal] = frozenset({"traces"})
 _REPLAY_GROUP = 512
+_FEW_PAYLOADS, _PUT_OFF = 100, 3
+"""While fewer payloads wait than this, a turn may be put off so often: each costs some milliseconds, however little came."""
 _logger = logging.getLogger(__name__)
 
 
@@ -318,8 +320,12 @@ class Collector:
         _logger.info("scan engine %s, receive engine %s, ports %s", self.engine.name, self.receiver.name, self.ports)
 
     def _turn(self) -> None:
-        interval_s = self.settings.service.tick_interval
+        interval_s, put_off = self.settings.service.tick_interval, 0
         while not self._stopping.wait(interval_s):
+            if self.receiver.undrained < _FEW_PAYLOADS and put_off < _PUT_OFF:
+                put_off += 1
+                continue
+            put_off = 0
             before_s = time.perf_counter()
             self.turn()
             self._relieve((time.perf_counter() - before_s) / interval_s)
