@@ -62,21 +62,32 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "env" / "bin" / "python"
 
 
+def traced(command: Path, app: Path, **more: str) -> str:
+    """What a program prints that `opentelemetry-instrument` runs, its spans among it."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "PYTHON"))}
+    env |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", **more}
+    run = "import sys; sys.argv[0] = 'opentelemetry-instrument'; from opentelemetry.instrumentation.auto_instrumentation import run; run()"
+    done = subprocess.run(
+        [command, "-c", run, command, str(app)], env=env, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", APP)
 def test_a_program_is_traced_without_a_line_of_code(command: Path, tmp_path: Path, library: str) -> None:
     pytest.importorskip({"braket": "braket.devices"}.get(library, library))
     (tmp_path / "app.py").write_text(APP[library])
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "PYTHON"))}
-    env |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-    run = "import sys; sys.argv[0] = 'opentelemetry-instrument'; from opentelemetry.instrumentation.auto_instrumentation import run; run()"
-    done = subprocess.run(
-        [command, "-c", run, command, str(tmp_path / "app.py")],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
+    assert traced(command, tmp_path / "app.py").count(f'"name": "execute {BACKEND[library]}"') == 1
+
+
+@pytest.mark.slow
+def test_its_random_numbers_are_its_own(command: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cirq")
+    (tmp_path / "app.py").write_text(
+        f"import random\nrandom.seed(7)\nstate = random.getstate()\n{APP['cirq']}print('same', random.getstate() == state)\n"
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f'"name": "execute {BACKEND[library]}"') == 1, done.stdout + done.stderr
+    out = traced(command, tmp_path / "app.py", OTEL_PYTHON_ID_GENERATOR="eigenspan")
+    assert "same True" in out
+    assert out.count('"name": "execute Simulator"') == 1

@@ -131,8 +131,8 @@ class _Jobs:
         facts = getattr(job, "_eigenspan_facts", None)
         if not self.recorded or facts is None or job._status not in job.JOB_FINAL_STATES:
             return
-        del job._eigenspan_facts
-        finish(self.telemetry, partial(job_of, job, facts), job._eigenspan[1])
+        if finish(self.telemetry, partial(job_of, job, facts), job._eigenspan[1]):
+            del job._eigenspan_facts
 
 
 class _Group:
