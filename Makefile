@@ -55,7 +55,7 @@ ifneq ($(CARGO),)
 endif
 	$(BIN)/python -m pytest tests/fuzz -m slow
 
-interop: install ## Go's and JavaScript's OTLP exporters and curl against both receive engines (needs Go, Node, curl)
+interop: install ## The OTLP exporters of Go, JavaScript and Java, and curl, against both receive engines (needs these tools)
 	$(BIN)/python -m pytest tests/interop -m "slow or not slow"
 
 check: lint generated audit ## Lint, types, layers, generated files and what the kernel is built from

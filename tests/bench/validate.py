@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from eigenspan.schema import read
 from eigenspan.schema.validate import Validator
 from eigenspan.semconv import SCHEMA_URL
+from tests.collector.building import put
 
 GOAL_S = 5.0
 _IDS = re.compile(r'"(traceId|spanId|parentSpanId)": ?"([^"]+)"')
@@ -44,17 +45,7 @@ EXECUTE = {
 
 def fill(span: Span, type_: str, **attributes: object) -> None:
     """Attributes and type."""
-    for key, value in {"otel.span.type": type_, **attributes}.items():
-        target = span.attributes.add(key=key).value
-        match value:
-            case bool():
-                target.bool_value = value
-            case int():
-                target.int_value = value
-            case float():
-                target.double_value = value
-            case _:
-                target.string_value = str(value)
+    put(span, {"otel.span.type": type_, **attributes})
 
 
 def trace(number: int) -> list[Span]:

@@ -12,6 +12,7 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.bench.validate import fill, trace
+from tests.collector.building import put
 
 Spans = dict[str, Span]
 ERROR, OK = 2, 1
@@ -34,14 +35,11 @@ def clean(number: int = 0) -> Spans:
 def put_key(span: Any, key: str, value: object) -> None:
     """Set one attribute, of the type of the value."""
     drop(span, key)
+    if isinstance(value, bool | int | float | str):
+        put(span, {key: value})
+        return
     target = span.attributes.add(key=key).value
     match value:
-        case bool():
-            target.bool_value = value
-        case int():
-            target.int_value = value
-        case float():
-            target.double_value = value
         case list():
             target.array_value.SetInParent()
             for item in value:
@@ -54,10 +52,6 @@ def put_key(span: Any, key: str, value: object) -> None:
             target.bytes_value = value
         case dict():
             target.kvlist_value.SetInParent()
-        case None:
-            pass
-        case _:
-            target.string_value = str(value)
 
 
 def drop(span: Any, key: str) -> None:

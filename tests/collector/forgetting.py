@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from eigenspan.collector.files import Files
 
 KEPT = ["nothing", "half", "all"]
@@ -77,3 +81,29 @@ class Forgetting(Files):
         for path, inode in names.items():
             old, new = self.synced[inode], self.written[inode]
             path.write_bytes({"nothing": old, "half": new[: (len(old) + len(new)) // 2], "all": new}[kept])
+
+
+def at_every_call(
+    tmp_path: Path, kept: str, work: Callable[[Path, Forgetting, Any], None], check: Callable[[Path, Any], None],
+    said: Callable[[], Any], *, before: int = 0,
+) -> int:  # fmt: skip
+    """Do `work` again and again, power failing one call later each time, until it gets through; how often that was.
+
+    `work` puts what must survive into what `said` made; `check` looks for it on the disk that is left. The first
+    `before` calls are never the last.
+    """
+    at = 0
+    while True:
+        at += 1
+        directory = tmp_path / str(at)
+        directory.mkdir()
+        files, promised = Forgetting(directory, at + before), said()
+        try:
+            work(directory, files, promised)
+            finished = True
+        except Crash:
+            finished = False
+        files.crash(kept)
+        check(directory, promised)
+        if finished:
+            return at

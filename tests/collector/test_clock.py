@@ -40,3 +40,13 @@ def test_log_time_is_moved_on_and_never_back(machine):
     clock.not_before(500)
     machine["monotonic"] += 1
     assert clock.log_ns() == 501
+
+
+def test_log_time_stands_until_it_is_started(machine):
+    clock = Clock(100, running=False)
+    machine["monotonic"] += 70
+    assert clock.log_ns() == 100
+    clock.not_before(300)
+    clock.start()
+    machine["monotonic"] += 5
+    assert clock.log_ns() == 305

@@ -11,7 +11,7 @@ from eigenspan.collector.decided import Decided, Dropped, fingerprint, key_of, t
 from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.state import KeptRow
 from tests.collector.building import SECOND, decision
-from tests.collector.forgetting import KEPT, Crash, Forgetting
+from tests.collector.forgetting import KEPT, at_every_call
 
 
 def key(rng: random.Random, tenants=("", "a")):
@@ -109,29 +109,24 @@ def test_nothing_decided_is_nothing_found():
 @pytest.mark.parametrize("kept", KEPT)
 def test_power_lost_before_any_call_every_dropped_decision_is_in_a_file_or_in_the_state(tmp_path, kept):
     """The state is SQLite's affair: here it is a list, forgotten when `freeze` has said that a file holds it."""
-    at, finished = 1, False
-    while not finished:
-        directory = tmp_path / str(at)
-        directory.mkdir()
-        files = Forgetting(directory, at)
-        state: list[tuple[int, bytes]] = []
-        dropped: dict = {}
-        try:
-            index = Decided(DroppedTraces(directory, files))
-            for turn in range(1, 7):
-                keys = [("", turn, n) for n in range(5)]
-                state.append((turn * SECOND, index.drop(keys, turn, turn * SECOND)))
-                dropped.update(dict.fromkeys(keys, Dropped(turn)))
-                if turn % 2 == 0 and index.dropped.freeze(turn * SECOND, all_=True):
-                    state.clear()
-            index.forget(3 * SECOND)
-            dropped = {key: found for key, found in dropped.items() if found.through > 2}
-            finished = True
-        except Crash:
-            pass
-        files.crash(kept)
+
+    def work(directory, files, promised):
+        state, dropped = promised
+        index = Decided(DroppedTraces(directory, files))
+        for turn in range(1, 7):
+            keys = [("", turn, n) for n in range(5)]
+            state.append((turn * SECOND, index.drop(keys, turn, turn * SECOND)))
+            dropped.update(dict.fromkeys(keys, Dropped(turn)))
+            if turn % 2 == 0 and index.dropped.freeze(turn * SECOND, all_=True):
+                state.clear()
+        for key in [key for key, found in dropped.items() if found.through < 3]:
+            del dropped[key]
+        index.forget(3 * SECOND)
+
+    def check(directory, promised):
+        state, dropped = promised
         again = Decided(DroppedTraces(directory))
         again.load([], state)
         assert dropped.items() <= again.find(list(dropped)).items()
-        at += 1
-    assert at > 12
+
+    assert at_every_call(tmp_path, kept, work, check, lambda: ([], {})) > 12

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
+from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.files import Files
 from eigenspan.collector.log import Log
 from eigenspan.collector.segment import HEADER_BYTES
 from tests.collector.building import digest, payload
-from tests.collector.forgetting import KEPT, Crash, Forgetting
+from tests.collector.forgetting import KEPT, at_every_call
 
 
 def append(log: Log, *bodies: bytes, log_ns: int = 1, received_ns: int = 5) -> list[int]:
@@ -255,39 +253,26 @@ def test_where_even_cutting_back_fails_nothing_acknowledged_is_lost(tmp_path):
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_power_lost_before_any_call_everything_acknowledged_is_there(tmp_path, kept):
-    at, finished = 1, False
-    while not finished:
-        directory = tmp_path / str(at)
-        directory.mkdir()
-        files = Forgetting(directory, at + 1)
-        acknowledged: dict[int, bytes] = {}
-        trimmed = 0
-        log = None
-        try:
-            log = Log(directory, segment_bytes=250, files=files)
+    def work(directory, files, acknowledged):
+        with closing(Log(directory, segment_bytes=250, files=files)) as log:
             for i in range(8):
                 bodies = [f"{i}.{j}".encode() * 25 for j in range(1 + i % 2)]
                 acknowledged.update(zip(append(log, *bodies), bodies, strict=True))
                 if i == 5:
-                    trimmed = 5
-                    log.trim(trimmed)
-            finished = True
-        except Crash:
-            pass
-        if log is not None:
-            log.close()
-        files.crash(kept)
-        log = Log(directory, segment_bytes=250)
-        found = held(log)
-        wanted = {position: body for position, body in acknowledged.items() if position >= trimmed}
-        assert wanted.items() <= found.items()
-        assert {p: log.read(p) for p in found} == found
-        (position,) = append(log, b"later")
-        assert position > max(acknowledged, default=0)
-        assert held(log) == found | {position: b"later"}
-        log.close()
-        at += 1
-    assert at > 30
+                    for position in [p for p in acknowledged if p < 5]:
+                        del acknowledged[position]
+                    log.trim(5)
+
+    def check(directory, acknowledged):
+        with closing(Log(directory, segment_bytes=250)) as log:
+            found = held(log)
+            assert acknowledged.items() <= found.items()
+            assert {p: log.read(p) for p in found} == found
+            (position,) = append(log, b"later")
+            assert position > max(acknowledged, default=0)
+            assert held(log) == found | {position: b"later"}
+
+    assert at_every_call(tmp_path, kept, work, check, dict, before=1) > 30
 
 
 LIVE = {2: (6, 40), 5: (), 7: (0,)}
@@ -295,132 +280,27 @@ LIVE = {2: (6, 40), 5: (), 7: (0,)}
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_power_lost_while_live_records_are_carried_over_loses_none(tmp_path, kept):
-    at, finished = 1, False
-    while not finished:
-        directory = tmp_path / str(at)
-        directory.mkdir()
-        files = Forgetting(directory, at + 1)
-        acknowledged: dict[int, bytes] = {}
-        log, carried = None, 0
-        try:
-            log = Log(directory, segment_bytes=250, files=files)
+    whole_from = []
+
+    def work(directory, files, acknowledged):
+        with closing(Log(directory, segment_bytes=250, files=files)) as log:
             for i in range(12):
                 body = f"{i}".encode() * 40
                 acknowledged.update(zip(append(log, body), [body], strict=True))
                 if i in (7, 10):
-                    carried = i
+                    for position in [p for p in acknowledged if p <= i + 1 and p not in LIVE]:
+                        del acknowledged[position]
                     assert log.compact(lambda before: {p: o for p, o in LIVE.items() if p < before}) > 0
-            finished = True
-        except Crash:
-            pass
-        if log is not None:
-            log.close()
-        files.crash(kept)
-        log = Log(directory, segment_bytes=250)
-        found = held(log)
-        wanted = {p: body for p, body in acknowledged.items() if p in LIVE or p > carried + 1}
-        assert wanted.items() <= found.items()
-        assert {p: log.read(p) for p in found} == found
-        assert [r.position for r in log.replay(0)] == sorted(found)
-        only = {r.position: r.only for r in log.replay(0) if r.position < log.whole_from}
-        assert only.items() <= LIVE.items()
-        log.close()
-        at += 1
-    assert at > 60
-    assert log.whole_from > 7
 
+    def check(directory, acknowledged):
+        with closing(Log(directory, segment_bytes=250)) as log:
+            found = held(log)
+            assert acknowledged.items() <= found.items()
+            assert {p: log.read(p) for p in found} == found
+            assert [r.position for r in log.replay(0)] == sorted(found)
+            only = {r.position: r.only for r in log.replay(0) if r.position < log.whole_from}
+            assert only.items() <= LIVE.items()
+            whole_from.append(log.whole_from)
 
-def test_what_was_carried_over_is_carried_again_and_mostly_live_segments_are_left(tmp_path):
-    log = Log(tmp_path / "log", segment_bytes=700)
-    for i in range(30):
-        append(log, bytes([i]) * 300)
-    assert log.compact(lambda before: dict.fromkeys(range(1, before), ())) == 0
-    size = log.size_bytes
-    won = log.compact(lambda before: {3: (1, 2)})
-    assert (won > 0, log.size_bytes) == (True, size - won)
-    assert log.compact(lambda before: {3: (1, 2)}) == 0
-    for i in range(30, 60):
-        append(log, bytes([i]) * 300)
-    assert log.compact(lambda before: {3: (2,), 31: ()}) > 0
-    log = reopened(log, tmp_path / "log")
-    assert [(r.position, r.only) for r in log.replay(0) if r.position < log.whole_from] == [(3, (2,)), (31, ())]
-    assert log.read(3) == bytes([2]) * 300
-    assert log.read_part(31, 5, 2) == bytes([30]) * 2
-    assert len(list((tmp_path / "log").glob("*-*.seg"))) == 1
-    log.close()
-
-
-BODIES = st.lists(st.binary(max_size=120), min_size=1, max_size=4)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("append"), BODIES),
-        st.tuples(st.just("trim"), st.integers(0, 40)),
-        st.tuples(st.just("reopen"), st.none()),
-        st.tuples(st.just("replay"), st.integers(0, 40)),
-    ),
-    max_size=14,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(steps=STEPS, segment_bytes=st.integers(40, 400))
-def test_the_log_is_a_list_that_forgets_its_beginning(tmp_path_factory, steps, segment_bytes):
-    directory = tmp_path_factory.mktemp("log")
-    log = Log(directory, segment_bytes=segment_bytes)
-    model: dict[int, bytes] = {}
-    last = 0
-    for step, argument in steps:
-        if step == "append":
-            positions = append(log, *argument)
-            assert positions == list(range(last + 1, last + 1 + len(argument)))
-            last = positions[-1]
-            model.update(zip(positions, argument, strict=True))
-        elif step == "trim":
-            before = len(list(directory.iterdir()))
-            removed = log.trim(argument)
-            assert len(list(directory.iterdir())) == before - removed
-            assert all(p in held(log) for p in model if p >= argument)
-            model = {p: body for p, body in model.items() if p >= log.first_position}
-        elif step == "reopen":
-            log = reopened(log, directory, segment_bytes=segment_bytes)
-        else:
-            assert held(log, argument) == {p: body for p, body in model.items() if p >= argument}
-    assert held(log) == model == {p: log.read(p) for p in model}
-    assert log.next_position == last + 1
-    log.close()
-
-
-def test_trim_keeps_what_was_received_lately(tmp_path):
-    log = Log(tmp_path / "log", segment_bytes=HEADER_BYTES)
-    for i in range(4):
-        append(log, b"x", received_ns=100 * i)
-    assert log.trim(4, older_than_ns=200) == 2
-    assert list(held(log)) == [3, 4]
-    assert log.trim(99) == 1
-    assert list(held(log)) == [4]
-    assert log.next_position == 5
-    log.close()
-
-
-def test_reading_goes_on_while_segments_come_and_go(tmp_path):
-    log = Log(tmp_path / "log", segment_bytes=200)
-    stop, wrong = threading.Event(), []
-
-    def read() -> None:
-        while not stop.is_set():
-            for position in range(log.first_position, log.next_position):
-                try:
-                    if log.read(position) != str(position).encode() * 20:
-                        wrong.append(position)
-                except KeyError:
-                    pass
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for i in range(1, 200):
-        append(log, str(i).encode() * 20)
-        log.trim(i - 20)
-    stop.set()
-    reader.join()
-    log.close()
-    assert not wrong
+    assert at_every_call(tmp_path, kept, work, check, dict, before=1) > 60
+    assert whole_from[-1] > 7

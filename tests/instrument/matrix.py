@@ -6,19 +6,19 @@ test_matrix.py runs the same cases and fails when the page says something else.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eigenspan.instrument import _metrics
-from tests.instrument.recording import Recorder
+from tests.instrument.recording import Recorder, instrumented
 
 PAGE = Path(__file__).resolve().parents[2] / "python-sdk" / "INSTRUMENTATION.md"
 INSTRUMENTORS = {
@@ -113,6 +113,10 @@ def qiskit(path: str, call: Callable[[Any], Any]) -> Callable[[], Any]:
         return call(getattr(importlib.import_module(module), name))
 
     return run
+
+
+def primitive(name: str, backend: Any) -> Any:
+    return getattr(importlib.import_module("qiskit.primitives"), name)(backend=backend)
 
 
 def estimator(kind: Any) -> Any:
@@ -230,6 +234,9 @@ CASES = [
     Case("Cirq", "Simulator.run", simulator(lambda s, c: s.run(c, repetitions=5))),
     Case("Cirq", "Simulator.run_sweep", simulator(lambda s, c: s.run_sweep(c, None, 5))),
     Case("Cirq", "Simulator.run_batch", simulator(lambda s, c: s.run_batch([c, c], repetitions=5))),
+    Case("Cirq", "Simulator.run_async", simulator(lambda s, c: asyncio.run(s.run_async(c, repetitions=5)))),
+    Case("Cirq", "Simulator.run_batch_async", simulator(lambda s, c: importlib.import_module("duet").run(s.run_batch_async, [c, c], repetitions=5))),
+    Case("Cirq", "Simulator.sample", simulator(lambda s, c: s.sample(c, repetitions=5))),
     Case("Cirq", "Simulator.run_sweep_iter", simulator(lambda s, c: list(s.run_sweep_iter(c, None, 5)))),
     Case("Cirq", "Simulator.simulate", simulator(lambda s, c: s.simulate(c))),
     Case("Cirq", "optimize_for_target_gateset", transformer),
@@ -238,6 +245,7 @@ CASES = [
     Case("Qiskit", "transpile", qiskit("qiskit.transpile", lambda f: f(bell_qiskit(), basis_gates=["rz", "sx", "cx"]))),
     Case("Qiskit", "StatevectorSampler.run", qiskit("qiskit.primitives.StatevectorSampler", lambda k: k().run([bell_qiskit()]).result())),
     Case("Qiskit", "StatevectorEstimator.run", qiskit("qiskit.primitives.StatevectorEstimator", estimator)),
+    Case("Qiskit", "BackendSamplerV2.run", fake(lambda b, c: primitive("BackendSamplerV2", b).run([c], shots=10).result())),
     Case("Qiskit", "AerSimulator.run", qiskit("qiskit_aer.AerSimulator", lambda k: k().run(bell_qiskit(), shots=10).result())),
     Case("Qiskit", "SamplerV2.run of Aer", qiskit("qiskit_aer.primitives.SamplerV2", lambda k: k().run([bell_qiskit()], shots=10).result())),
     Case("Qiskit", "EstimatorV2.run of Aer", qiskit("qiskit_aer.primitives.EstimatorV2", estimator)),
@@ -260,22 +268,14 @@ CASES = [
 ]  # fmt: skip
 
 
-@contextmanager
-def instrumented(case: Case, recorder: Recorder) -> Any:
+def instrumentor(case: Case) -> Any:
     module, _, name = INSTRUMENTORS[case.library].partition(":")
-    instrumentor = getattr(importlib.import_module(f"eigenspan.instrument.{module}"), name)()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    try:
-        yield
-    finally:
-        instrumentor.uninstrument()
+    return getattr(importlib.import_module(f"eigenspan.instrument.{module}"), name)()
 
 
 def row(case: Case, recorder: Recorder) -> str:
     """Run the case and say what came out."""
-    with warnings.catch_warnings(), instrumented(case, recorder):
+    with warnings.catch_warnings(), instrumented(instrumentor(case), recorder):
         warnings.simplefilter("ignore")
         case.run()
     lines = Counter(line.rsplit(" ", 1)[0] for line in recorder.tree())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -80,6 +82,19 @@ class Recorder:
                         key = tuple((point.attributes or {}).get(label) for label in labels)
                         found[key] = getattr(point, "value", None) if hasattr(point, "value") else point.count
         return found
+
+
+@contextmanager
+def instrumented(instrumentor: Any, recorder: Recorder) -> Iterator[None]:
+    """A library instrumented for a block, unless the block puts it back itself."""
+    instrumentor.instrument(
+        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
+    )
+    try:
+        yield
+    finally:
+        if instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.uninstrument()
 
 
 def stable(span: ReadableSpan) -> dict[str, Any]:

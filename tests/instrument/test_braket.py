@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from eigenspan.instrument import _prices
 from eigenspan.instrument._propagate import submitter
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 pytest.importorskip("braket.aws")
 
@@ -33,13 +33,8 @@ FOLDER = ("results", "tasks")
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = BraketInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
+    with instrumented(BraketInstrumentor(), recorder):
+        yield recorder
 
 
 @pytest.fixture

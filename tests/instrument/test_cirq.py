@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 cirq = pytest.importorskip("cirq")
 cirq_google = pytest.importorskip("cirq_google")
@@ -30,13 +30,8 @@ PLACED = cirq.Circuit(
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = CirqInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
+    with instrumented(CirqInstrumentor(), recorder):
+        yield recorder
 
 
 @pytest.fixture(scope="module")

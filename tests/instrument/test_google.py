@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 cirq = pytest.importorskip("cirq")
 pytest.importorskip("cirq_google")
@@ -35,11 +35,8 @@ JOB = [
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    CirqInstrumentor().instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    CirqInstrumentor().uninstrument()
+    with instrumented(CirqInstrumentor(), recorder):
+        yield recorder
 
 
 @pytest.fixture

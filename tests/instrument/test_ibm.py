@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 pytest.importorskip("qiskit_ibm_runtime")
 
@@ -22,11 +23,15 @@ from qiskit_ibm_runtime import Batch, EstimatorV2, Executor, QuantumProgram, Sam
 from qiskit_ibm_runtime.exceptions import RuntimeJobFailureError
 from qiskit_ibm_runtime.executor_sampler import Sampler
 
+from eigenspan.collector.classify import classify
+from eigenspan.collector.measure import SpanMetrics
+from eigenspan.collector.scan_python import scan
 from eigenspan.instrument._propagate import submitter
 from eigenspan.instrument.qiskit_runtime import QiskitRuntimeInstrumentor
 from eigenspan.schema.validate import validate
 from eigenspan.sdk.job_sources import IbmJobs
 from eigenspan.sdk.watch import Watch, spans_of
+from tests.collector.building import WATCH
 from tests.instrument.ibm_server import BACKEND, NAME, Service, result_of, serving
 
 
@@ -57,12 +62,8 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = QiskitRuntimeInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    instrumentor.uninstrument()
+    with instrumented(QiskitRuntimeInstrumentor(), recorder):
+        yield recorder
 
 
 @pytest.fixture
@@ -269,6 +270,25 @@ def test_a_watcher_makes_the_same_spans_as_the_submitter(spans: Recorder, ibm: t
     watched = spans_of(IbmJobs(service).job(job.job_id(), None), "link", Resource({}))
     names = [f"{phase} ibm_manila" for phase in ("job", "queue", "execute")]
     assert [identity(span) for span in watched] == [identity(spans.named(name)[0]) for name in names]
+
+
+def test_the_collector_counts_the_submitters_and_the_watchers_spans_once(
+    spans: Recorder, ibm: tuple[Service, Any]
+) -> None:
+    _, service = ibm
+    job = SamplerV2(mode=service.backend(NAME)).run([PLACED], shots=10)
+    job.result()
+    watched = spans_of(IbmJobs(service).job(job.job_id(), None), "link", Resource({}))
+    metrics = SpanMetrics()
+    for position, sent in enumerate((spans.spans, watched), 1):
+        body = encode_spans(sent).SerializeToString()
+        found = scan([body], WATCH).columns.with_columns(
+            position=pl.lit(position, pl.UInt64), log_ns=pl.lit(0, pl.Int64), tenant=pl.lit("")
+        )
+        metrics.count(classify(found))
+    executions = metrics.series["quantum.circuit.executions"].values
+    assert sum(executions.values()) == 1
+    assert metrics.repeated == 3
 
 
 def identity(span: Any) -> tuple[Any, ...]:

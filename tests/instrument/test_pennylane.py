@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 qml = pytest.importorskip("pennylane")
 
@@ -19,13 +19,8 @@ from eigenspan.instrument.pennylane import PennyLaneInstrumentor  # noqa: E402
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = PennyLaneInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
+    with instrumented(PennyLaneInstrumentor(), recorder):
+        yield recorder
 
 
 def ansatz(device: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from tests.instrument.recording import Recorder, stable
+from tests.instrument.recording import Recorder, instrumented, stable
 
 pytest.importorskip("qiskit_ibm_runtime")
 pytest.importorskip("qiskit_aer")
@@ -52,13 +52,8 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def spans(recorder: Recorder) -> Iterator[Recorder]:
-    instrumentor = QiskitRuntimeInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider, skip_dep_check=True
-    )
-    yield recorder
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
+    with instrumented(QiskitRuntimeInstrumentor(), recorder):
+        yield recorder
 
 
 def test_a_runtime_sampler_is_one_execution_and_its_result(spans: Recorder) -> None:
@@ -211,9 +206,13 @@ def test_uninstrument_puts_everything_back(recorder: Recorder) -> None:
     from qiskit.primitives.primitive_job import PrimitiveJob
     from qiskit.providers import BackendV2, JobV1
     from qiskit_aer.jobs.aerjob import AerJob
+    from qiskit_ibm_runtime import Batch, Executor, IBMBackend, QiskitRuntimeService, Session
     from qiskit_ibm_runtime.runtime_job_v2 import RuntimeJobV2
 
-    owners = (PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2)
+    owners = (
+        PassManager, BackendV2, JobV1, PrimitiveJob, AerJob, RuntimeJobV2, SamplerV2, AerSimulator, FakeManilaV2,
+        Session, Batch, Executor, IBMBackend, QiskitRuntimeService,
+    )  # fmt: skip
     before = [dict(vars(owner)) for owner in owners]
     QiskitRuntimeInstrumentor().instrument(tracer_provider=recorder.tracer_provider, skip_dep_check=True)
     assert QiskitInstrumentor().is_instrumented_by_opentelemetry

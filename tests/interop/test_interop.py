@@ -1,6 +1,6 @@
-"""Other people's clients against both receive engines: Go's and JavaScript's OTLP exporters, and curl.
+"""Other people's clients against both receive engines: the OTLP exporters of Go, JavaScript and Java, and curl.
 
-The exporters are fetched with `go build` and `npm install`; where that cannot be done the tests say so.
+The exporters are fetched with `go build`, `npm install` and `mvn package`; where that cannot be done the tests say so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def prepared(*command: object, cwd: Path) -> None:
     except subprocess.TimeoutExpired:
         pytest.skip(f"{command[0]} took too long to fetch the client's packages")
     if done.returncode:
-        pytest.skip(f"the client's packages cannot be fetched: {done.stderr[-300:]}")
+        pytest.skip(f"the client's packages cannot be fetched: {(done.stderr or done.stdout)[-300:]}")
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +51,14 @@ def js_client(tmp_path_factory) -> list[str]:
     directory = shutil.copytree(HERE / "js", tmp_path_factory.mktemp("js") / "js")
     prepared(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", cwd=directory)
     return [node, str(directory / "send.js")]
+
+
+@pytest.fixture(scope="session")
+def java_client(tmp_path_factory) -> list[str]:
+    java, mvn = tool("java"), tool("mvn")
+    directory = shutil.copytree(HERE / "java", tmp_path_factory.mktemp("java") / "java")
+    prepared(mvn, "-q", "-B", "package", cwd=directory)
+    return [java, "-cp", f"{directory}/target/classes:{directory}/target/dependency/*", "Send"]
 
 
 @pytest.fixture(scope="module", params=RECEIVERS)
@@ -94,6 +102,13 @@ def test_go(door, go_client, protocol, compression):
 def test_javascript(door, js_client, kind, compression):
     address = f"127.0.0.1:{door.ports['grpc' if kind == 'grpc' else 'http']}"
     sends(door, [*js_client, kind, compression, address, "20"], 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_java(door, java_client, protocol, compression):
+    sends(door, [*java_client, protocol, compression, f"127.0.0.1:{door.ports[protocol]}", str(SPANS)], SPANS)
 
 
 @pytest.mark.slow

@@ -90,3 +90,50 @@ def eventually(get, timeout_s: float = 30):
             return found
         assert time.monotonic() < deadline, f"not within {timeout_s} s; last: {said}"
         time.sleep(0.2)
+
+
+@contextmanager
+def jaeger(directory: Path) -> Iterator[tuple[int, str]]:
+    """The real Jaeger with its traces in memory: its OTLP/gRPC port and the address of its queries."""
+    program_ = binary("JAEGER_BIN")
+    grpc, http, query, query_grpc, health = free_ports(5)
+    config = directory / "jaeger.yaml"
+    config.write_text(f"""
+service:
+  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
+  pipelines: {{traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}}}
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  jaeger_query:
+    storage: {{traces: memory}}
+    http: {{endpoint: "127.0.0.1:{query}"}}
+    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
+  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 1000}}}}}}}}
+  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
+exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
+""")
+    with program([str(program_), "--config", str(config)], grpc, directory / "jaeger.log"):
+        yield grpc, f"http://127.0.0.1:{query}"
+
+
+@contextmanager
+def tempo(directory: Path) -> Iterator[tuple[int, str]]:
+    """The real Tempo, all in one: its OTLP/gRPC port and the address of its queries."""
+    program_ = binary("TEMPO_BIN")
+    otlp, http, internal = free_ports(3)
+    config, address = directory / "tempo.yaml", f"http://127.0.0.1:{http}"
+    config.write_text(f"""
+server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {internal}}}
+distributor: {{receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}}}
+storage: {{trace: {{backend: local, wal: {{path: {directory}/wal}}, local: {{path: {directory}/blocks}}}}}}
+live_store: {{wal: {{path: {directory}/live}}, shutdown_marker_dir: {directory}/marker}}
+block_builder: {{wal: {{path: {directory}/builder}}}}
+backend_scheduler: {{local_work_path: {directory}/work}}
+memberlist: {{bind_addr: [127.0.0.1], bind_port: 0}}
+usage_report: {{reporting_enabled: false}}
+""")
+    command = [str(program_), f"-config.file={config}", "-target=all"]
+    with program(command, f"{address}/ready", directory / "tempo.log", timeout_s=90):
+        yield otlp, address

@@ -9,7 +9,7 @@ import pytest
 
 from eigenspan.semconv import attributes as q
 from tests.e2e.harness import far_end, running
-from tests.partners.programs import ROOT, binary, eventually, free_ports, otelcol, program
+from tests.partners.programs import ROOT, eventually, free_ports, jaeger, otelcol, program, tempo
 
 pytestmark = pytest.mark.partner
 OTELCOL = ROOT / "collector-config" / "otelcol"
@@ -62,53 +62,23 @@ EXPECTED = {q.QUANTUM_BACKEND_CALIBRATION_VERSION, q.QUANTUM_BACKEND_CALIBRATION
 
 
 def test_jaeger(tmp_path):
-    jaeger = binary("JAEGER_BIN")
-    grpc, http, query, query_grpc, health = free_ports(5)
-    config = tmp_path / "jaeger.yaml"
-    config.write_text(f"""
-service:
-  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
-  pipelines: {{traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}}}
-  telemetry: {{metrics: {{level: none}}}}
-extensions:
-  jaeger_query:
-    storage: {{traces: memory}}
-    http: {{endpoint: "127.0.0.1:{query}"}}
-    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
-  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 1000}}}}}}}}
-  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
-receivers:
-  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
-exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
-""")
-    with program([str(jaeger), "--config", str(config)], grpc, tmp_path / "jaeger.log"):
+    with jaeger(tmp_path) as (grpc, query):
         with running(tmp_path / "data", **exporting("jaeger", grpc)) as r:
             trace = send_trace(r.ports["grpc"])
             r.wait_until_decided()
-        answer = eventually(lambda: get(f"http://127.0.0.1:{query}/api/v3/traces/{trace}"))
+        answer = eventually(lambda: get(f"{query}/api/v3/traces/{trace}"))
         assert keys_of(answer["result"]) >= EXPECTED
-        legacy = get(f"http://127.0.0.1:{query}/api/traces/{trace}")
+        legacy = get(f"{query}/api/traces/{trace}")
         assert len(legacy["data"][0]["spans"]) == 2
-        assert "partner-test" in json.dumps(get(f"http://127.0.0.1:{query}/api/v3/services"))
+        assert "partner-test" in json.dumps(get(f"{query}/api/v3/services"))
 
 
 def test_tempo(tmp_path):
-    tempo = binary("TEMPO_BIN")
-    otlp, http, internal = free_ports(3)
-    config = tmp_path / "tempo.yaml"
-    config.write_text(f"""
-server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {internal}}}
-distributor: {{receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}}}
-storage: {{trace: {{backend: local, wal: {{path: {tmp_path}/wal}}, local: {{path: {tmp_path}/blocks}}}}}}
-memberlist: {{bind_addr: [127.0.0.1], bind_port: 0}}
-usage_report: {{reporting_enabled: false}}
-""")
-    command = [str(tempo), f"-config.file={config}", "-target=all"]
-    with program(command, f"http://127.0.0.1:{http}/ready", tmp_path / "tempo.log", timeout_s=90):
+    with tempo(tmp_path) as (otlp, query):
         with running(tmp_path / "data", **exporting("tempo", otlp)) as r:
             trace = send_trace(r.ports["grpc"])
             r.wait_until_decided()
-        answer = eventually(lambda: get(f"http://127.0.0.1:{http}/api/traces/{trace}"))
+        answer = eventually(lambda: get(f"{query}/api/traces/{trace}"))
         assert keys_of(answer) >= EXPECTED
 
 

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 
 from tests.e2e.harness import running
-from tests.partners.programs import binary, eventually, free_ports, program
+from tests.partners.programs import eventually, jaeger, tempo
 from tests.partners.test_partners import get
 
 pytestmark = pytest.mark.partner
@@ -63,26 +63,17 @@ QUERIES = [
 
 
 def test_tempo(tmp_path):
-    tempo = binary("TEMPO_BIN")
-    otlp, http, internal = free_ports(3)
-    config = tmp_path / "tempo.yaml"
-    config.write_text(f"""
-server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {internal}}}
-distributor: {{receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}}}
-storage: {{trace: {{backend: local, wal: {{path: {tmp_path}/wal}}, local: {{path: {tmp_path}/blocks}}}}}}
-memberlist: {{bind_addr: [127.0.0.1], bind_port: 0}}
-usage_report: {{reporting_enabled: false}}
-""")
-    command = [str(tempo), f"-config.file={config}", "-target=all"]
-    exporters = f"{{store: {{type: store}}, tempo: {{endpoint: '127.0.0.1:{otlp}'}}}}"
-    ready = f"http://127.0.0.1:{http}/ready"
     with (
-        program(command, ready, tmp_path / "tempo.log", timeout_s=90),
-        running(tmp_path / "data", **everything(), exporters=exporters) as r,
+        tempo(tmp_path) as (otlp, theirs),
+        running(
+            tmp_path / "data",
+            **everything(),
+            exporters=f"{{store: {{type: store}}, tempo: {{endpoint: '127.0.0.1:{otlp}'}}}}",
+        ) as r,
     ):
         sent = send_traces(r.ports["grpc"])
         r.wait_until_decided()
-        ours, theirs = f"http://127.0.0.1:{r.ports['page']}/tempo", f"http://127.0.0.1:{http}"
+        ours = f"http://127.0.0.1:{r.ports['page']}/tempo"
         for trace in sent:
             both = [
                 eventually(lambda b=b, t=trace: spans_in(get(f"{b}/api/traces/{t}")["batches"])) for b in (ours, theirs)
@@ -138,33 +129,17 @@ def hits(answer: dict) -> dict[str, tuple]:
 
 
 def test_jaeger(tmp_path):
-    jaeger = binary("JAEGER_BIN")
-    grpc, http, query, query_grpc, health = free_ports(5)
-    config = tmp_path / "jaeger.yaml"
-    config.write_text(f"""
-service:
-  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
-  pipelines: {{traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}}}
-  telemetry: {{metrics: {{level: none}}}}
-extensions:
-  jaeger_query:
-    storage: {{traces: memory}}
-    http: {{endpoint: "127.0.0.1:{query}"}}
-    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
-  jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 1000}}}}}}}}
-  healthcheckv2: {{use_v2: true, http: {{endpoint: "127.0.0.1:{health}"}}}}
-receivers:
-  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
-exporters: {{jaeger_storage_exporter: {{trace_storage: memory}}}}
-""")
-    exporters = f"{{store: {{type: store}}, jaeger: {{endpoint: '127.0.0.1:{grpc}'}}}}"
     with (
-        program([str(jaeger), "--config", str(config)], grpc, tmp_path / "jaeger.log"),
-        running(tmp_path / "data", **everything(), exporters=exporters) as r,
+        jaeger(tmp_path) as (grpc, theirs),
+        running(
+            tmp_path / "data",
+            **everything(),
+            exporters=f"{{store: {{type: store}}, jaeger: {{endpoint: '127.0.0.1:{grpc}'}}}}",
+        ) as r,
     ):
         sent = send_traces(r.ports["grpc"])
         r.wait_until_decided()
-        ours, theirs = f"http://127.0.0.1:{r.ports['page']}/jaeger", f"http://127.0.0.1:{query}"
+        ours = f"http://127.0.0.1:{r.ports['page']}/jaeger"
         for trace in sent:
             mine, real = (
                 eventually(lambda b=b, t=trace: get(f"{b}/api/traces/{t}")["data"][0]) for b in (ours, theirs)

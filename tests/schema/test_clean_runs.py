@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
+from eigenspan.instrument import _metrics
 from eigenspan.schema.validate import validate
 from eigenspan.sdk import workflow
 from eigenspan.sdk.request import RequestAttributes
@@ -19,6 +20,7 @@ from tests.instrument.recording import Recorder
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     made = Recorder()
     made.tracer_provider.add_span_processor(RequestAttributes())
+    monkeypatch.setattr(_metrics, "_from_spans", True)
     monkeypatch.setattr("eigenspan.sdk.spanned.provider_in_use", lambda: made.tracer_provider)
     yield made
     made.tracer_provider.shutdown()

@@ -133,7 +133,7 @@ def test_a_backend_shows_status_queue_drift_and_what_ran_on_it(page, busy):
     assert "busy" in row.inner_text()
     assert "210" in row.inner_text()
     compared = page.get_by_role("region", name="Providers compared").get_by_role("row").nth(1).get_by_role("cell")
-    assert compared.all_inner_texts()[:4] == ["vqe", "2,048 to 4,095", "QPU", "ibm"]
+    assert compared.all_inner_texts()[:4] == ["vqe", "2,048 to 4,095", "unknown", "ibm"]
     assert compared.last.inner_text() == "0.42 USD"  # 0.35 for each of 120, of which 100 succeeded
     shot(page, "backends-status", whole=True)
     page.get_by_role("link", name="lagos").first.click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -194,3 +195,23 @@ def test_sets_of_spans(tmp_path, query, names):
         store.write([("", (1).to_bytes(16, "big"), "r", body(1, shape, {}))])
         hits = search(store, parse(query), Window(), 10).hits
     assert "".join(sorted(node.name for hit in hits for node in hit.matched)) == names
+
+
+def test_a_search_that_asks_again_gives_the_newest_in_order(tmp_path, monkeypatch):
+    """Files of several days, each with more candidates than are asked for at first."""
+    monkeypatch.setattr("eigenspan.web.spansearch._FEW", 2)
+    day = [date(2026, 3, 1)]
+    with TraceStore(tmp_path, today=lambda: day[0]) as store:
+        for n in range(1, 13):
+            day[0] = date(2026, 3, 1 + (n - 1) // 5)
+            store.write([("", n.to_bytes(16, "big"), "r", body(n, [(0, "a", n, 9, {"n": n % 3}, {})], {}))])
+        for query, expected in (
+            ("{ .n >= 0 }", list(range(12, 0, -1))),
+            ("{ .n = 1 }", [10, 7, 4, 1]),
+            ("{}", list(range(12, 0, -1))),
+        ):
+            found = search(store, parse(query), Window(), 100)
+            assert [int(hit.stored.row.trace_id, 16) for hit in found.hits] == expected
+            assert found.complete
+        found = search(store, parse("{ .n = 1 }"), Window(), 2)
+        assert [int(hit.stored.row.trace_id, 16) for hit in found.hits] == [10, 7]

@@ -32,7 +32,8 @@ def jobs() -> None:
     type=click.Choice(["link", "child", "none"]),
     default="link",
     show_default=True,
-    help="How the job's spans relate to the submission: in a trace of their own that links to it, below it, not at all.",
+    help="How the job's spans relate to the submission: in a trace of their own that links to it, below it, not at all. "
+    "Below it in any case where the submitter records the job too: then they are the same spans, and are counted once.",
 )
 @click.option("--service-name", default="eigenspan-jobs", show_default=True)
 @click.option("--every", "every_s", type=click.FloatRange(0.1), default=15.0, show_default=True, metavar="SECONDS")

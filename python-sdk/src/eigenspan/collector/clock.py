@@ -10,15 +10,22 @@ import time
 
 
 class Clock:
-    """Wall and log time in nanoseconds. `base_ns` is the log time at which the last run stopped."""
+    """Wall and log time in nanoseconds. `base_ns` is the log time at which the last run stopped.
 
-    def __init__(self, base_ns: int = 0) -> None:
+    With `running=False` log time stands until `start`: reading the log again is not a time in which spans could come.
+    """
+
+    def __init__(self, base_ns: int = 0, *, running: bool = True) -> None:
         self._base_ns = base_ns
+        self._started_ns = time.monotonic_ns() if running else None
+
+    def start(self) -> None:
+        """Let log time run from now on."""
         self._started_ns = time.monotonic_ns()
 
     def log_ns(self) -> int:
         """Nanoseconds that this collector has run, over all its runs."""
-        return self._base_ns + time.monotonic_ns() - self._started_ns
+        return self._base_ns + (0 if self._started_ns is None else time.monotonic_ns() - self._started_ns)
 
     def not_before(self, log_ns: int) -> None:
         """Move log time on to `log_ns`, where the log was found to have reached it."""

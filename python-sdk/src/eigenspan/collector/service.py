@@ -170,7 +170,7 @@ class Collector:
         self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
         checkpoint = self.state.checkpoint()
         self.log.not_before(checkpoint.through + 1 if checkpoint else 1)
-        self.clock = Clock(checkpoint.log_ns if checkpoint else 0)
+        self.clock = Clock(checkpoint.log_ns if checkpoint else 0, running=False)
         decided = Decided(DroppedTraces(data / "dropped"))
         regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
@@ -227,6 +227,7 @@ class Collector:
             checkpoint,
             self.clock.wall_ns(),
         )
+        self.clock.start()
         give_back()
         self.telemetry = Telemetry(self)
         self.push = self._push()

@@ -24,7 +24,7 @@ def table(summary: Mapping[str, Any], *, page: str, data: Path) -> str:
         "",
         _grid(("traces by rule", "kept", "dropped"), rules),
         "",
-        _grid(("spans enriched: backend", "calibration", "match", "spans"), enriched),
+        _grid(("spans enriched: snapshot of", "calibration", "match", "spans"), enriched),
         "",
         f"page             {page}",
         f"command line     {command} traces list --data {data}",

@@ -13,7 +13,7 @@ from eigenspan.instrument._telemetry import hashed, sites
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 OPERATION_LIMIT = 5_000
 QUBIT_LIMIT = 64
@@ -60,45 +60,45 @@ def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | No
         return facts
     counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
     placed = device_qubits is not None and all(c.num_qubits == device_qubits for c in circuits)
+    alone = len(circuits) == 1
     depth = width = 0
     for circuit in circuits:
-        levels: dict[Any, int] = {}
-        used: set[Any] = set()
+        levels: dict[int, int] = {}
+        used: set[int] = set()
+        place = {bit: index for index, bit in enumerate((*circuit.qubits, *circuit.clbits))}
         for instruction in circuit.data:
-            operation = instruction.operation.name
-            if operation in _DIRECTIVES:
+            name = instruction.name
+            if name in _DIRECTIVES:
                 continue
-            qubits = instruction.qubits
-            bits = (*qubits, *instruction.clbits)
+            qubits = [place[bit] for bit in instruction.qubits]
+            bits = [*qubits, *[place[bit] for bit in instruction.clbits]]
             level = 1 + max([levels.get(bit, 0) for bit in bits], default=0)
             levels.update(dict.fromkeys(bits, level))
             used.update(qubits)
-            site = tuple([str(circuit.find_bit(bit).index) for bit in qubits]) if placed else ("",) * len(qubits)
-            counts[operation, site] += 1
+            counts[name, tuple([str(qubit) for qubit in qubits]) if placed else ("",) * len(qubits)] += 1
         depth = max(depth, max(levels.values(), default=0))
         width = max(width, len(used))
+        if alone:
+            facts |= hashed(len(circuit.data), partial(_digest, circuit, place))
     facts |= {
         q.QUANTUM_CIRCUIT_DEPTH: depth,
         q.QUANTUM_CIRCUIT_QUBIT_COUNT: width,
         q.QUANTUM_CIRCUIT_PARAMETER_COUNT: len({p for c in circuits for p in c.parameters}),
         **_totals(counts),
     }
-    if len(circuits) == 1:
-        facts |= hashed(len(circuits[0].data), partial(_digest, circuits[0]))
-    return facts | _placed(counts, alone=len(circuits) == 1) if placed else facts
+    return facts | _placed(counts, alone=alone) if placed else facts
 
 
-def _digest(circuit: QuantumCircuit) -> str | None:
+def _digest(circuit: QuantumCircuit, place: Mapping[Any, int]) -> str | None:
     """None with gates that are made from a circuit: their name does not say what they do."""
-    parts: list[object] = [circuit.num_qubits, circuit.num_clbits]
-    bit = {one: index for bits in (circuit.qubits, circuit.clbits) for index, one in enumerate(bits)}
+    parts: list[object] = [circuit.num_qubits, circuit.global_phase]
     for instruction in circuit.data:
-        operation = instruction.operation
+        operation = instruction.operation if not instruction.is_standard_gate() else None
         if type(operation) in (Gate, Instruction):
             return None
-        parameters = [p.tobytes() if hasattr(p, "tobytes") else p for p in operation.params]
-        where = [bit[one] for one in (*instruction.qubits, *instruction.clbits)]
-        parts.append((operation.name, parameters, where, getattr(operation, "ctrl_state", None)))
+        parameters = [p.tobytes() if hasattr(p, "tobytes") else p for p in instruction.params]
+        where = [place[bit] for bit in (*instruction.qubits, *instruction.clbits)]
+        parts.append((instruction.name, parameters, where, getattr(operation, "ctrl_state", None)))
     return structure(parts)
 
 

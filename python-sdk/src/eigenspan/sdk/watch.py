@@ -6,8 +6,9 @@
 
 A job's spans have ids made from provider, job and phase, and nothing in them depends on when or where the watcher runs: after a crash
 between export and note the same spans go out again, and stores that know a span by its id have it once. The job is in a trace of
-its own that links to the submission (`link`), below the submission (`child`), or alone (`none`). Its trace state carries the
-submitter's randomness (`ot=rv:…`), so that a consistent sampler decides both halves alike.
+its own that links to the submission (`link`), below the submission (`child`), or alone (`none`); where its tags say that the
+submitter records it too, it is below the submission, as there, under the same ids. Its trace state carries the submitter's
+randomness (`ot=rv:…`), so that a consistent sampler decides both halves alike.
 """
 
 from __future__ import annotations

@@ -179,14 +179,17 @@ class TraceStore:
 
     def candidates(
         self, needs: index.Needs, start_ns: int = 0, end_ns: int = MAX_NS, limit: int = 100_000
-    ) -> list[str]:
-        """The ids of traces that may hold what is needed and began in the window, newest first.
+    ) -> tuple[list[str], bool]:
+        """The ids of traces that may hold what is needed and began in the window, newest first; and whether these are all.
 
-        What they hold has to be looked at: an id too many is possible, one too few is not. `limit` is for each day.
+        What they hold has to be looked at: an id too many is possible, one too few is not. Each file gives at most `limit`, and what
+        is older than the last that a file had to stop at is left out.
         """
         window = (min(start_ns, MAX_NS), min(end_ns, MAX_NS), limit)
-        found = self._read(lambda db: index.candidates(db, needs, *window))
-        return list(dict.fromkeys(trace.hex() for _, trace in sorted(found, reverse=True)))
+        of_files = self._read(lambda db: [index.candidates(db, needs, *window)])
+        reached = max((found[-1][0] for found in of_files if len(found) == limit), default=-1)
+        listed = sorted((pair for found in of_files for pair in found if pair[0] >= reached), reverse=True)
+        return list(dict.fromkeys(trace.hex() for _, trace in listed)), reached < 0
 
     def attributes(self, start_ns: int = 0, end_ns: int = MAX_NS) -> list[tuple[str, str]]:
         """(scope, key) of every attribute there is, near a window of starts."""

@@ -21,27 +21,9 @@ def columns(parts: Sequence[tuple[float, float]], marks: Sequence[tuple[float, s
         x, width = f"{i * step + step * 0.08:.3f}%", f"{step * 0.84:.3f}%"
         high, low = _HEIGHT * good / top, _HEIGHT * bad / top
         if good:
-            drawn.append(
-                tag(
-                    "rect",
-                    x=x,
-                    width=width,
-                    y=f"{_HEIGHT - high - low:.2f}",
-                    height=f"{max(high, 1):.2f}",
-                    class_="good",
-                )
-            )
+            drawn.append(_column(x, width, high + low, max(high, 1), "good"))
         if bad:
-            drawn.append(
-                tag(
-                    "rect",
-                    x=x,
-                    width=width,
-                    y=f"{_HEIGHT - max(low, 2):.2f}",
-                    height=f"{max(low, 2):.2f}",
-                    class_="failed",
-                )
-            )
+            drawn.append(_column(x, width, max(low, 2), max(low, 2), "failed"))
     lines = [
         tag(
             "g",
@@ -54,6 +36,11 @@ def columns(parts: Sequence[tuple[float, float]], marks: Sequence[tuple[float, s
         if 0 <= at <= 1
     ]
     return tag("svg", *drawn, *lines, width="100%", height=_HEIGHT, role="img", aria_label=label, class_="columns")
+
+
+def _column(x: str, width: str, top: float, height: float, class_: str) -> Html:
+    """A part of a column that reaches `top` pixels above the ground."""
+    return tag("rect", x=x, width=width, y=f"{_HEIGHT - top:.2f}", height=f"{height:.2f}", class_=class_)
 
 
 def line(points: Sequence[Point], label: str, class_: str = "spark", steps: bool = False) -> Child:

@@ -34,44 +34,40 @@ def address(index: AsOfIndex, provider: str | None, backend: str | None) -> str 
     return backend_path(found.provider, name_of(found)) if found else None
 
 
+_HEADS: Final = (
+    ("Backend", ""), ("Provider", ""), ("Traces", "n"), ("Snapshots", "n"), ("Status", ""), ("Queue", "n"),
+    ("Newest valid from (UTC)", ""), *_FIGURES,
+)  # fmt: skip
+
+
 def render(found: Sequence[Backend], compared: Child = None) -> bytes:
-    """The page of all backends; `compared`: their providers beside each other."""
-    rows = [_backend(backend) for backend in found if backend.timeline]
+    """The page of all backends, those in use before the rest; `compared`: their providers beside each other."""
+    known = [backend for backend in found if backend.timeline]
+    used = [backend for backend in known if backend.traces or backend.status] or known
+    idle = [backend for backend in known if backend not in used]
     unknown = [backend for backend in found if not backend.timeline]
-    heads = (
-        ("Backend", ""),
-        ("Provider", ""),
-        ("Traces", "n"),
-        ("Snapshots", "n"),
-        ("Status", ""),
-        ("Queue", "n"),
-        ("Newest valid from (UTC)", ""),
-        *_FIGURES,
-    )
-    body: list[Child] = [tag("div", tag("h1", "Backends"), class_="title")]
-    if rows:
-        body.append(
-            table(
-                heads, rows, f"{words.plural(len(rows), 'backend')} with calibrations; figures of the newest snapshot"
-            )
-        )
-    else:
-        body.append(_none())
-    if unknown:
-        named = [
-            tag("tr", tag("td", _traces_link(b.name, b.name)), tag("td", words.count(b.traces), class_="n"))
-            for b in unknown
-        ]
-        body.append(tag("h2", "Seen on traces, without a calibration"))
-        body.append(
-            table(
-                (("Backend", ""), ("Traces", "n")),
-                named,
-                "A name that several providers use counts here too",
-                "grid narrow",
-            )
-        )
-    return page("Backends", *body, compared, place="/backends")
+    rest = tag(
+        "details", tag("summary", f"{words.plural(len(idle), 'more backend')} with calibrations, that no stored trace ran on"),
+        _known(idle), class_="part",
+    )  # fmt: skip
+    named = [
+        tag("tr", tag("td", _traces_link(b.name, b.name)), tag("td", words.count(b.traces), class_="n"))
+        for b in unknown
+    ]
+    seen = [
+        tag("h2", "Seen on traces, without a calibration"),
+        table((("Backend", ""), ("Traces", "n")), named, "A name that several providers use counts here too", "grid narrow"),
+    ]  # fmt: skip
+    title = tag("div", tag("h1", "Backends"), class_="title")
+    return page(
+        "Backends", title, _known(used) if used else _none(), *(seen if unknown else []), compared,
+        rest if idle else None, place="/backends",
+    )  # fmt: skip
+
+
+def _known(listed: Sequence[Backend]) -> Html:
+    caption = f"{words.plural(len(listed), 'backend')} with calibrations; figures of the newest snapshot"
+    return table(_HEADS, [_backend(backend) for backend in listed], caption)
 
 
 def _none() -> Html:

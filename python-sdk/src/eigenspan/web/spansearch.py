@@ -30,7 +30,8 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
 _INDEXED: Final = frozenset({"name", "kind", "status", "event:name"})
-_CHUNK: Final = 200
+_CHUNK: Final = 50
+_FEW: Final = 500  # candidates of a file asked for at first
 Needs = list[list[Term | Range]]
 
 
@@ -65,27 +66,37 @@ class Found:
 def search(store: TraceStore, query: Query, window: Window, limit: int) -> Found:
     """The newest traces that a query finds."""
     needs = _needs_of(query.spans)
-    ids = _promoted(store, needs, window)
-    if ids is None:
-        ids = store.candidates(needs, window.start_ns, window.end_ns)
+    promoted = _promoted(store, needs, window)
+    listed = (
+        (store.candidates(needs, window.start_ns, window.end_ns, few) for few in (_FEW, 2 * MAX_INSPECTED))
+        if promoted is None
+        else [(promoted, True)]
+    )
     hits: list[Hit] = []
-    inspected = 0
-    for stored in islice(_of_length(store, ids, window), MAX_INSPECTED):
-        inspected += 1
-        nodes = stored.tree()
-        matched = spans_of(query.spans, nodes, stored.row)
-        if matched and all(_ORDER[op](len(matched), wanted) for op, wanted in query.counts):
-            hits.append(Hit(stored, nodes, matched))
-            if len(hits) == limit:
-                break
-    return Found(hits, inspected, len(hits) == limit or inspected < MAX_INSPECTED)
+    seen: set[str] = set()
+    inspected, complete = 0, True
+    for ids, complete in listed:
+        fresh = [trace_id for trace_id in ids if trace_id not in seen]
+        seen.update(fresh)
+        for stored in islice(_of_length(store, fresh, window), MAX_INSPECTED - inspected):
+            inspected += 1
+            nodes = stored.tree()
+            matched = spans_of(query.spans, nodes, stored.row)
+            if matched and all(_ORDER[op](len(matched), wanted) for op, wanted in query.counts):
+                hits.append(Hit(stored, nodes, matched))
+                if len(hits) == limit:
+                    return Found(hits, inspected, complete=True)
+        if complete:
+            break
+    return Found(hits, inspected, complete and inspected < MAX_INSPECTED)
 
 
 def _of_length(store: TraceStore, ids: Sequence[str], window: Window) -> Iterator[Stored]:
     """The traces as long as they may be; the bodies of the others are not read."""
     for at in range(0, len(ids), _CHUNK):
-        rows = {row.trace_id: row for row in store.rows(ids[at : at + _CHUNK])}
-        for trace_id in ids[at : at + _CHUNK]:
+        chunk = ids[at : at + _CHUNK]
+        rows = {row.trace_id: row for row in store.rows(chunk)}
+        for trace_id in chunk:
             row = rows.get(trace_id)
             fits = row and window.shortest_ns <= row.end_ns - row.start_ns <= window.longest_ns
             if fits and (stored := store.trace(trace_id)):
@@ -99,7 +110,7 @@ def _promoted(store: TraceStore, needs: Needs, window: Window) -> list[str] | No
         if len(terms) == len(group):
             ids = {trace_id for term in terms for trace_id in store.find(term.key, term.value)}
             if elsewhere := [term for term in terms if term.scope != "span"]:
-                ids.update(store.candidates([elsewhere], window.start_ns, window.end_ns))
+                ids.update(store.candidates([elsewhere], window.start_ns, window.end_ns)[0])
             rows = sorted(store.rows([*ids]), key=lambda row: row.start_ns, reverse=True)
             return [row.trace_id for row in rows if row.start_ns <= window.end_ns and row.end_ns >= window.start_ns]
     return None

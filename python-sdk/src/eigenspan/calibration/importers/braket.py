@@ -137,20 +137,14 @@ class DeviceAnswer(msgspec.Struct, rename="camel"):
 
 def from_answer(data: bytes, source: str, *, valid_from_ns: int | None = None) -> Snapshot:
     """A whole GetDevice answer, which names its device."""
-    try:
-        answer = msgspec.json.decode(data, type=DeviceAnswer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not a GetDevice answer: {error}", "fetch it again") from error
+    answer = build.decoded(data, DeviceAnswer, source, "a GetDevice answer", "fetch it again")
     body = answer.device_capabilities.encode()
     return from_bytes(body, source, backend=answer.device_arn.rpartition("/")[2], valid_from_ns=valid_from_ns)
 
 
 def from_bytes(data: bytes, source: str, *, backend: str | None = None, valid_from_ns: int | None = None) -> Snapshot:
     """Device capabilities alone; they do not name the device, except Rigetti's."""
-    try:
-        document = msgspec.json.decode(data, type=Capabilities)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not Braket device properties: {error}", "export it again") from error
+    document = build.decoded(data, Capabilities, source, "Braket device properties")
     origin = build.provenance(source, [data], CONVERTER)
     return convert(document, origin, backend=backend, valid_from_ns=valid_from_ns)
 

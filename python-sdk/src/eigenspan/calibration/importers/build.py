@@ -53,6 +53,14 @@ def scaled(value: float, unit: str, units: dict[str, float], who: str, what: str
     return significant(value * factor)
 
 
+def decoded(data: bytes, kind: type[T], source: str, what: str, mend: str = "export it again") -> T:
+    """A JSON document as `kind`. Raises CalibrationError, naming the source, where it is not `what` it should be."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CalibrationError(source, f"not {what}: {error}", mend) from error
+
+
 def column(values: Iterable[T | None]) -> list[T | None] | None:
     """A column, or None when it holds no value at all."""
     listed = list(values)

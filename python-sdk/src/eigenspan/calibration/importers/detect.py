@@ -12,7 +12,7 @@ import msgspec
 
 from eigenspan.calibration import plausible, snapshot
 from eigenspan.calibration.errors import CalibrationError
-from eigenspan.calibration.importers import braket, google, ibm, ionq, iqm, rigetti
+from eigenspan.calibration.importers import braket, build, google, ibm, ionq, iqm, rigetti
 from eigenspan.calibration.snapshot import Snapshot
 
 MAX_BYTES: Final = 64 * 1024 * 1024  # a decompressed document; the largest real one is below 1 MB
@@ -85,10 +85,7 @@ def unpack(data: bytes, source: str, limit: int = MAX_BYTES) -> bytes:
 
 def detect(data: bytes, source: str) -> Format:
     """Which format a plain document is in, by the keys at its top."""
-    try:
-        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not a JSON object: {error}", f"known formats are {KNOWN}") from error
+    keys = build.decoded(data, dict[str, msgspec.Raw], source, "a JSON object", f"known formats are {KNOWN}")
     for known, required in _KEYS:
         if required <= keys.keys():
             return known

@@ -41,10 +41,7 @@ class Characterization(msgspec.Struct):
 
 def from_bytes(data: bytes, source: str) -> Snapshot:
     """The JSON of one characterization."""
-    try:
-        document = msgspec.json.decode(data, type=Characterization)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not an IonQ characterization: {error}", "fetch it again") from error
+    document = build.decoded(data, Characterization, source, "an IonQ characterization", "fetch it again")
     who = f"{document.backend} ({source})"
     errors: dict[str, float | None] = {}
     kinds: set[str] = set()

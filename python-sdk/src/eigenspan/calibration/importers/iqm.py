@@ -80,12 +80,10 @@ class Named(NamedTuple):
 
 def from_bytes(data: bytes, source: str, *, backend: str | None, valid_from_ns: int | None = None) -> Snapshot:
     """Either form; neither names its machine as users do."""
-    try:
-        raw = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        kind: Any = ClientSet if _CLIENT in raw and "metrics" in raw else StationSet
-        document = msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not an IQM quality metric set: {error}", "fetch it again") from error
+    is_it = ("an IQM quality metric set", "fetch it again")
+    raw = build.decoded(data, dict[str, msgspec.Raw], source, *is_it)
+    kind: Any = ClientSet if _CLIENT in raw and "metrics" in raw else StationSet
+    document = build.decoded(data, kind, source, *is_it)
     if not backend:
         raise CalibrationError(source, "it does not name its machine", "say which (--backend NAME)")
     who = f"{backend} ({source})"

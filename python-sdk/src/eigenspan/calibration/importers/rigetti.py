@@ -68,10 +68,7 @@ class InstructionSet(msgspec.Struct):
 
 def from_bytes(data: bytes, source: str, *, valid_from_ns: int | None = None) -> Snapshot:
     """The JSON of GET /v1/quantumProcessors/{id}/instructionSetArchitecture."""
-    try:
-        isa = msgspec.json.decode(data, type=InstructionSet)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CalibrationError(source, f"not a Rigetti instruction set: {error}", "export it again") from error
+    isa = build.decoded(data, InstructionSet, source, "a Rigetti instruction set")
     return convert(isa, build.provenance(source, [data], CONVERTER), valid_from_ns=valid_from_ns)
 
 
