@@ -1,7 +1,8 @@
 """What becomes of spans that come after their trace was decided, and of dropped traces that someone asks for.
 
 A late span of a kept trace follows it. An error of a dropped trace brings it back whole, from the log, for as long as the
-log holds it; after that the error is kept alone. Other late spans of dropped traces are counted.
+log holds it, and so does a rule over `late` that wants it; after that an error is kept alone. Other late spans of dropped
+traces are counted.
 """
 
 from __future__ import annotations
