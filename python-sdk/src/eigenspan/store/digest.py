@@ -27,7 +27,10 @@ _TOLD: Final = frozenset({
 """Keys of spans whose values the summary asks for."""
 _NUMBERS: Final = frozenset({"int_value", "double_value"})
 _MAX_REMEMBERED: Final = 200_000
-_UNNAMED: Final = (1, 3)  # how many tokens an attribute has, and a double has, none of which is of its very value: not remembered
+_UNNAMED: Final = (
+    1,
+    3,
+)  # how many tokens an attribute has, and a double has, none of which is of its very value: not remembered
 _MAX_RAW: Final = 2 * MAX_VALUE
 _BYTES: Final = KeyValue.SerializeToString
 
