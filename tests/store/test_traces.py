@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from eigenspan.semconv import attributes as q
 from eigenspan.store.day import StoreError
+from eigenspan.store.terms import Term
 from eigenspan.store.traces import Filters, TraceStore
 
 NS = 10**9
@@ -184,6 +185,20 @@ def test_promoted_attributes_find_their_trace(store, calendar):
     put(store, 2, **{q.QUANTUM_JOB_ID.replace(".", "__"): "job-2"})
     assert store.find(q.QUANTUM_JOB_ID, "job-1") == [trace(1).hex()]
     assert store.find(q.QUANTUM_JOB_ID, "job-9") == []
+
+
+def test_of_too_many_candidates_the_newest_are_given(store, calendar):
+    needs = [[Term("resource", "service.name", "", "svc")]]
+    put(store, *range(1, 11))
+    for asked in ([], needs):
+        assert store.candidates(asked, limit=3) == ([trace(n).hex() for n in (10, 9, 8)], False)
+        assert store.candidates(asked, 1004 * NS, 1006 * NS, limit=2) == ([trace(n).hex() for n in (6, 5)], False)
+        assert store.candidates(asked, 1004 * NS, 1006 * NS) == ([trace(n).hex() for n in (6, 5, 4)], True)
+    put(store, 2, root="", first=1, service="other")
+    assert store.candidates([[Term("resource", "service.name", "", "other")]]) == ([trace(2).hex()], True)
+    calendar.forward()
+    put(store, 11, 12)
+    assert store.candidates(needs, limit=3)[0] == [trace(n).hex() for n in (12, 11, 10, 9, 8)]
 
 
 def test_instants_that_sqlite_cannot_hold_are_cut(store):
