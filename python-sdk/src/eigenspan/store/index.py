@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS call (hour INTEGER, parent TEXT, child TEXT, calls IN
 _CALL: Final = "INSERT INTO call VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
 _VALUES: Final = "SELECT count(*) FROM (SELECT 1 FROM term WHERE scope = ? AND key = ? LIMIT ?)"
 _FOUND: Final = """
-SELECT start_ns, trace FROM posting CROSS JOIN trace ON trace.id = coalesce((SELECT id FROM late WHERE body = posting.rowid), posting.rowid)
+SELECT start_ns, trace FROM posting
+    CROSS JOIN trace ON trace.id = coalesce((SELECT id FROM late WHERE body = posting.rowid), posting.rowid)
     WHERE posting MATCH ? {within} AND start_ns BETWEEN ? AND ? ORDER BY posting.rowid DESC LIMIT ?
 """
 
