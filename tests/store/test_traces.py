@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from eigenspan.collector.export import Retry
+from eigenspan.collector.export_store import StoreDestination
 from eigenspan.semconv import attributes as q
 from eigenspan.store.day import StoreError
 from eigenspan.store.terms import Term
@@ -354,3 +357,10 @@ def test_a_file_of_another_version_is_not_touched(tmp_path):
             pytest.raises(StoreError, match="version"),
         ):
             store.newest() if read_only else put(store, 1)
+
+
+def test_a_file_of_another_version_is_waited_for_and_not_lost(tmp_path):
+    with sqlite3.connect(tmp_path / f"{DAY}.db") as other:
+        other.execute("CREATE TABLE trace (something)")
+    with TraceStore(tmp_path, today=Calendar()) as store, pytest.raises(Retry, match="move it"):
+        StoreDestination(store).deliver("traces", [(SimpleNamespace(tenant="", trace=trace(1), rule="r"), otlp(1))])
