@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from eigenspan.collector.export import Retry
+from eigenspan.collector.export_store import StoreDestination
 from eigenspan.semconv import attributes as q
 from eigenspan.store.day import StoreError
+from eigenspan.store.terms import Term
 from eigenspan.store.traces import Filters, TraceStore
 
 NS = 10**9
@@ -186,6 +190,20 @@ def test_promoted_attributes_find_their_trace(store, calendar):
     assert store.find(q.QUANTUM_JOB_ID, "job-9") == []
 
 
+def test_of_too_many_candidates_the_newest_are_given(store, calendar):
+    needs = [[Term("resource", "service.name", "", "svc")]]
+    put(store, *range(1, 11))
+    for asked in ([], needs):
+        assert store.candidates(asked, limit=3) == ([trace(n).hex() for n in (10, 9, 8)], False)
+        assert store.candidates(asked, 1004 * NS, 1006 * NS, limit=2) == ([trace(n).hex() for n in (6, 5)], False)
+        assert store.candidates(asked, 1004 * NS, 1006 * NS) == ([trace(n).hex() for n in (6, 5, 4)], True)
+    put(store, 2, root="", first=1, service="other")
+    assert store.candidates([[Term("resource", "service.name", "", "other")]]) == ([trace(2).hex()], True)
+    calendar.forward()
+    put(store, 11, 12)
+    assert store.candidates(needs, limit=3)[0] == [trace(n).hex() for n in (12, 11, 10, 9, 8)]
+
+
 def test_instants_that_sqlite_cannot_hold_are_cut(store):
     data = TracesData.FromString(otlp(1))
     data.resource_spans[0].scope_spans[0].spans[0].end_time_unix_nano = 2**64 - 1
@@ -339,3 +357,10 @@ def test_a_file_of_another_version_is_not_touched(tmp_path):
             pytest.raises(StoreError, match="version"),
         ):
             store.newest() if read_only else put(store, 1)
+
+
+def test_a_file_of_another_version_is_waited_for_and_not_lost(tmp_path):
+    with sqlite3.connect(tmp_path / f"{DAY}.db") as other:
+        other.execute("CREATE TABLE trace (something)")
+    with TraceStore(tmp_path, today=Calendar()) as store, pytest.raises(Retry, match="move it"):
+        StoreDestination(store).deliver("traces", [(SimpleNamespace(tenant="", trace=trace(1), rule="r"), otlp(1))])

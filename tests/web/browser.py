@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, set_span_in_context
 
 from eigenspan.semconv import attributes as q
+from tests.e2e.harness import running
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / ".artefacts" / "page"
 ARGUMENTS = [
@@ -85,6 +86,16 @@ def lagos(directory: Path) -> tuple[list[str], dict, datetime]:
         path.write_text(json.dumps(document))
         paths.append(str(path))
     return paths, first, taken
+
+
+@contextmanager
+def collecting(directory: Path) -> Iterator[tuple]:
+    """A collector that knows the calibrations of `lagos`, their document, and when the first was taken; skips without a browser."""
+    chromium()
+    files, document, taken = lagos(directory)
+    settings = {"processors__calibration__files": str(files), "processors__sampling__rules": RULES}
+    with running(directory / "data", **settings) as collector:
+        yield collector, document, taken
 
 
 def median_of(document: dict, name: str) -> float:

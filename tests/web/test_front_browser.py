@@ -15,7 +15,7 @@ from eigenspan.calibration.attributes import StatusSample
 from eigenspan.calibration.importers import detect
 from eigenspan.web.demo_traces import TRACES
 from tests.e2e.harness import running
-from tests.web.browser import NS, RULES, Sender, chromium, lagos, shot, workflow
+from tests.web.browser import NS, RULES, Sender, collecting, shot, workflow
 
 pytestmark = pytest.mark.browser
 HOUR_NS = 3600 * NS
@@ -24,12 +24,9 @@ HOUR_NS = 3600 * NS
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
     """Two days of a service: version 1.4 works, 1.5 fails a third of the time, jobs wait, calibration moves."""
-    chromium()
-    directory = tmp_path_factory.mktemp("busy")
-    files, _, taken = lagos(directory)
-    settings = {"processors__calibration__files": str(files), "processors__sampling__rules": RULES}
     random, now, ids = Random(4), time.time_ns(), []
-    with running(directory / "data", **settings) as collector:
+    directory = tmp_path_factory.mktemp("busy")
+    with collecting(directory) as (collector, _, taken):
         calibrations = collector.collector.calibrations
         for hours, length, status in (
             (30, 2, "busy"),

@@ -10,7 +10,7 @@ import pytest
 from eigenspan.web import words
 from tests.e2e.harness import running
 from tests.partners.programs import eventually
-from tests.web.browser import EVIL, LARGE, RULES, Sender, chromium, fill, lagos, median_of, send_logs, shot, workflow
+from tests.web.browser import EVIL, LARGE, RULES, Sender, collecting, fill, median_of, send_logs, shot, workflow
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -18,11 +18,7 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    chromium()
-    directory = tmp_path_factory.mktemp("page")
-    files, document, taken = lagos(directory)
-    settings = {"processors__calibration__files": str(files), "processors__sampling__rules": RULES}
-    with running(directory / "data", **settings) as collector:
+    with collecting(tmp_path_factory.mktemp("page")) as (collector, document, taken):
         ids = fill(collector.ports["http"], taken)
         collector.wait_until_decided(60)
         url = f"http://127.0.0.1:{collector.ports['page']}"

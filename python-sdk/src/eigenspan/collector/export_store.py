@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from eigenspan.collector.export import Refused, Retry
+from eigenspan.store.day import StoreError
 
 if TYPE_CHECKING:
     from eigenspan.collector.spans import Signal
@@ -38,7 +39,7 @@ class StoreDestination:
             self._store.write([(item.tenant, item.trace, item.rule, body) for item, body in bodies])
         except DecodeError as error:
             raise Refused(f"the {signal} payload cannot be read: {error}") from error
-        except (sqlite3.OperationalError, OSError) as error:
+        except (sqlite3.OperationalError, OSError, StoreError) as error:
             raise Retry(f"the embedded store cannot be written: {error}") from error
         return 0
 

@@ -27,7 +27,10 @@ _TOLD: Final = frozenset({
 """Keys of spans whose values the summary asks for."""
 _NUMBERS: Final = frozenset({"int_value", "double_value"})
 _MAX_REMEMBERED: Final = 200_000
-_UNNAMED: Final = (1, 3)  # tokens of an attribute without one of its value; a number has two of its bands
+_UNNAMED: Final = (
+    1,
+    3,
+)  # how many tokens an attribute has, and a double has, none of which is of its very value: not remembered
 _MAX_RAW: Final = 2 * MAX_VALUE
 _BYTES: Final = KeyValue.SerializeToString
 
@@ -259,6 +262,6 @@ class Digester:
             self._attributes(tokens, self._resource_scope, spans.resource.attributes)
             name = next((a.value for a in spans.resource.attributes if a.key == "service.name"), None)
             found = frozenset(tokens), None if name is None else str(value_of(name))
-            self._remembered += 1
+            self._remembered += 1 + len(tokens)
             self._resources[whole] = found
         return found

@@ -31,9 +31,9 @@ CREATE TABLE IF NOT EXISTS call (hour INTEGER, parent TEXT, child TEXT, calls IN
 _CALL: Final = "INSERT INTO call VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
 _VALUES: Final = "SELECT count(*) FROM (SELECT 1 FROM term WHERE scope = ? AND key = ? LIMIT ?)"
 _FOUND: Final = """
-SELECT start_ns, trace FROM (SELECT rowid AS body FROM posting WHERE posting MATCH ? {within} ORDER BY rowid DESC)
-    LEFT JOIN late USING (body) JOIN trace ON trace.id = coalesce(late.id, body)
-    WHERE start_ns BETWEEN ? AND ? LIMIT ?
+SELECT start_ns, trace FROM posting
+    CROSS JOIN trace ON trace.id = coalesce((SELECT id FROM late WHERE body = posting.rowid), posting.rowid)
+    WHERE posting MATCH ? {within} AND start_ns BETWEEN ? AND ? ORDER BY posting.rowid DESC LIMIT ?
 """
 
 Needs = Sequence[Sequence[Term | Range]]
@@ -103,7 +103,7 @@ def candidates(db: sqlite3.Connection, needs: Needs, start_ns: int, end_ns: int,
         if (found := _bodies(db, start_ns, end_ns)) is None:
             return []
         bounds = found
-    within = "AND rowid BETWEEN ? AND ?" if bounds else ""
+    within = "AND posting.rowid BETWEEN ? AND ?" if bounds else ""
     parameters = (" AND ".join(groups), *bounds, start_ns, end_ns, limit)
     return db.execute(_FOUND.format(within=within), parameters).fetchall()
 
