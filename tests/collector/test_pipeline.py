@@ -17,6 +17,7 @@ from eigenspan.collector.commit import Admission, Committed, Logged, columns, sp
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
 from eigenspan.collector.decided import Decided
+from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
 from eigenspan.collector.log import Log
@@ -71,7 +72,7 @@ class Way:
 
     def __init__(self, path, keep: float = 1.0, conventions: Conventions | None = None, **limits) -> None:
         self.log, self.state = Log(path / "log", segment_bytes=400), State(path / "state.db")
-        self.door, self.metrics, self.decided = Door(self.log), SpanMetrics(), Decided()
+        self.door, self.metrics, self.decided = Door(self.log), SpanMetrics(), Decided(DroppedTraces(path / "dropped"))
         checkpoint = self.state.checkpoint()
         self.decided.load(self.state.kept(), self.state.dropped())
         self.metrics.load(self.state.saved_under("metrics."))

@@ -125,7 +125,8 @@ class Running:
         c = self.collector
         while time.monotonic() < deadline:
             backlog = sum(waiting for waiting, _ in c.state.backlog().values())
-            if not len(c.traces) and not c.receiver.undrained and not backlog and c.metrics.spans:
+            taken_in = not c.pipeline._batches and c.traces.position >= c.log.next_position - 1
+            if taken_in and not len(c.traces) and not c.receiver.undrained and not backlog and c.metrics.spans:
                 return
             time.sleep(0.05)
         raise AssertionError(f"not decided after {timeout_s} s: {len(c.traces)} open, {c.state.backlog()}")
