@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -86,10 +87,8 @@ class SpanMetrics:
         duration_s = np.where(end_ns > start_ns, end_ns - start_ns, 0) / _NS
         spans = spans.select(*USED, pl.Series("duration_s", duration_s))
         errors = spans["error"]
-        given = spans.select(column for column in spans.columns if spans[column].null_count() < len(spans))
-        absent = [
-            pl.lit(None, type_).alias(column) for column, type_ in spans.schema.items() if column not in given.columns
-        ]
+        given = spans.select([column for column in spans.get_columns() if column.null_count() < len(spans)])
+        absent = [_nothing(column, type_) for column, type_ in spans.schema.items() if column not in given.columns]
         self._scopes["every"].count(spans)
         if errors.any():
             self._scopes["failed"].count(given.filter(errors).with_columns(absent))
@@ -176,3 +175,8 @@ class SpanMetrics:
                     series.histograms[row.labels] = Histogram(Counter(row.cells), row.value)
                 else:
                     series.values[row.labels] = row.value
+
+
+@lru_cache(maxsize=256)
+def _nothing(column: str, type_: pl.DataType) -> pl.Expr:
+    return pl.lit(None, type_).alias(column)
