@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from eigenspan.collector import wire
 from eigenspan.collector.errors import ScanError
 from eigenspan.collector.redact import mentions
-from eigenspan.collector.spans import SPAN_TYPE, ValueType, Watch, schema_of
+from eigenspan.collector.spans import SPAN_TYPE, TYPES, ValueType, Watch, schema_of
 
 Scalar = str | int | float | bool | None
 """An attribute's value as far as columns can hold it. None stands for no value, bytes, arrays and lists too."""
@@ -70,20 +70,27 @@ class _Plan:
     watch: Watch
     span: Keys = field(default_factory=dict)
     resource: Keys = field(default_factory=dict)
+    worst: list[int] = field(default_factory=list)  # for each column a rank that every key is better than
 
     def frame(self, rows: list[Row]) -> pl.DataFrame:
         """The rows as columns."""
         schema = schema_of(self.watch)
-        columns = [list(column) for column in zip(*((*row[:-1], *row[-1]) for row in rows), strict=True)]
-        named = zip(schema, columns or [[]] * len(schema), strict=True)
-        return pl.DataFrame([pl.Series(name, column, schema[name]) for name, column in named])
+        columns = list(zip(*((*row[:-1], *row[-1]) for row in rows), strict=True)) or [()] * len(schema)
+        nothing = {type_: pl.Series([None] * len(rows), dtype=type_) for type_ in TYPES.values()}  # most columns are
+        series = [
+            nothing[type_].alias(name)
+            if values.count(None) == len(values) and values
+            else pl.Series(name, values, type_)
+            for (name, type_), values in zip(schema.items(), columns, strict=True)
+        ]
+        return pl.DataFrame(series)
 
 
 @lru_cache(maxsize=16)
 def _plan(watch: Watch) -> _Plan:
     if len(schema_of(watch)) != len(schema_of(())) + len(watch):
         raise ValueError("a column is there twice")
-    plan = _Plan(watch)
+    plan = _Plan(watch, worst=[len(watched.keys) for watched in watch])
     for column, watched in enumerate(watch):
         keys = plan.span if watched.level == "span" else plan.resource
         for rank, key in enumerate(watched.keys):
@@ -96,11 +103,11 @@ class _Best:
 
     __slots__ = ("keys", "ranks", "values", "watch")
 
-    def __init__(self, watch: Watch, keys: Keys) -> None:
-        self.watch = watch
+    def __init__(self, plan: _Plan, keys: Keys) -> None:
+        self.watch = plan.watch
         self.keys = keys
-        self.ranks = [len(w.keys) for w in watch]
-        self.values: list[Scalar] = [None] * len(watch)
+        self.ranks = plan.worst.copy()
+        self.values: list[Scalar] = [None] * len(plan.worst)
 
     def offer(self, key: str, value: Scalar) -> None:
         """A better key replaces a worse one; the first value under a key stays."""
@@ -172,7 +179,7 @@ class _Fast:
         rows: list[Row] = []
         scope = 0
         for resource, (resource_spans, place) in enumerate(self.zipped(request.resource_spans, (0, len(self.data)), 1)):
-            best = _Best(self.plan.watch, self.plan.resource)
+            best = _Best(self.plan, self.plan.resource)
             self.attributes(resource_spans.resource.attributes, best)
             for scope_spans, scope_place in self.zipped(resource_spans.scope_spans, place, 2):
                 for span, span_place in self.zipped(scope_spans.spans, scope_place, 2):
@@ -197,7 +204,7 @@ class _Fast:
         for link in span.links:
             if len(link.trace_id) not in (0, _TRACE_ID) or len(link.span_id) not in (0, _SPAN_ID):
                 return None
-        best = _Best(self.plan.watch, self.plan.span)
+        best = _Best(self.plan, self.plan.span)
         best.values[:] = resource.values
         self.attributes(span.attributes, best)
         if span.type:
@@ -252,7 +259,7 @@ class _Slow:
     def resource_spans(self, place: wire.Place) -> None:
         """Append the rows of a ResourceSpans. Its resource may come after them, and in pieces."""
         first = len(self.found)
-        best = _Best(self.plan.watch, self.plan.resource)
+        best = _Best(self.plan, self.plan.resource)
         for known, value, _ in wire.fields(self.data, place, "ResourceSpans"):
             if known.name == "resource":
                 self.resource_attributes(value, best)
@@ -282,7 +289,7 @@ class _Slow:
 
     def span(self, place: wire.Place) -> Row:
         """The row of a span, without what its resource says."""
-        best = _Best(self.plan.watch, self.plan.span)
+        best = _Best(self.plan, self.plan.span)
         last: dict[str, wire.Value] = {}
         code = 0
         for known, value, _ in wire.fields(self.data, place, "Span"):
