@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod body;
 #[cfg(feature = "python")]
 mod boundary;
 pub mod columns;

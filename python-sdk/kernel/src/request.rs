@@ -5,28 +5,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Refusal, base64, knows};
+use crate::body::{Reading, drain};
 use crate::door::{Answer, Door, Held, Signal, Waiting};
 use crate::inflate::{Encoding, inflate};
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
-/// A body that keeps this pace is never cut off, however large it is.
-const PACE_BYTES_PER_S: u64 = 64 << 10;
 /// Compressed bodies over this do not hold up the other connections.
 const INFLATE_ASIDE: usize = 16 << 10;
-/// Space that is made at once for a body that says how long it will be.
-const RESERVE: usize = 1 << 20;
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +169,7 @@ async fn grpc_arrived(door: &Arc<Door>, request: Request<Incoming>) -> Result<Ar
     let (head, mut body) = request.into_parts();
     let limit = door.limits.request_bytes;
     let mut reading = Reading::new(door, &mut body);
-    while reading.len() < 5 {
+    while reading.size() < 5 {
         if !reading.more(limit + 5).await? {
             return Err(Refusal::Bad("the request ends before its message".into()));
         }
@@ -295,23 +291,6 @@ async fn http_arrived(
     inflated(door, content_type == JSON, encoding, body, held).await
 }
 
-/// Reads on after an answer, so that a client that sends first and listens then sees the answer. HTTP/2 needs no help.
-fn drain(door: &Arc<Door>, request: Request<Incoming>) {
-    if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
-        return;
-    }
-    let (most, within) = (2 * door.limits.request_bytes, Duration::from_secs_f64(door.limits.read_s));
-    tokio::spawn(async move {
-        let (mut body, mut read) = (request.into_body(), 0);
-        let deadline = Instant::now() + within;
-        while read <= most {
-            let frame = timeout_at(deadline, std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)));
-            let Ok(Some(Ok(frame))) = frame.await else { return };
-            read += frame.data_ref().map_or(0, Bytes::len);
-        }
-    });
-}
-
 /// The body without its compression.
 async fn inflated(
     door: &Arc<Door>,
@@ -352,79 +331,6 @@ async fn take(door: &Arc<Door>, peer: &Peer, signal: Signal, arrived: Arrived) -
     receiver.await.unwrap_or_else(|_| {
         Err(Refusal::Unavailable { message: "an internal error; see the collector's log".into(), retry_ms: 1000 })
     })
-}
-
-/// A body being read. One that comes in one piece is not copied.
-struct Reading<'a> {
-    body: &'a mut Incoming,
-    first: Bytes,
-    rest: Vec<u8>,
-    held: Held,
-    read_s: f64,
-    started: Instant,
-}
-
-impl<'a> Reading<'a> {
-    fn new(door: &Arc<Door>, body: &'a mut Incoming) -> Self {
-        let read_s = door.limits.read_s;
-        Self { body, first: Bytes::new(), rest: Vec::new(), held: door.hold(), read_s, started: Instant::now() }
-    }
-
-    fn len(&self) -> usize {
-        if self.rest.is_empty() { self.first.len() } else { self.rest.len() }
-    }
-
-    /// The first five bytes, which are there.
-    fn prefix(&self) -> [u8; 5] {
-        let bytes: &[u8] = if self.rest.is_empty() { &self.first } else { &self.rest };
-        std::array::from_fn(|index| bytes[index])
-    }
-
-    /// Makes room for a body that is said to be `total` bytes long.
-    fn expect(&mut self, total: usize) {
-        if total > self.len() {
-            if self.rest.is_empty() {
-                self.rest.reserve(total.min(RESERVE));
-                self.rest.extend_from_slice(&self.first);
-                self.first = Bytes::new();
-            } else {
-                self.rest.reserve(total.min(RESERVE).saturating_sub(self.rest.len()));
-            }
-        }
-    }
-
-    /// Reads on; false at the end of the body. Refuses a peer that is slower than the pace, and more than `limit` bytes.
-    async fn more(&mut self, limit: usize) -> Result<bool, Refusal> {
-        let paced = Duration::from_secs(self.len() as u64 / PACE_BYTES_PER_S);
-        let deadline = self.started + Duration::from_secs_f64(self.read_s) + paced;
-        let mut body = Pin::new(&mut *self.body);
-        let frame = timeout_at(deadline, std::future::poll_fn(|context| body.as_mut().poll_frame(context))).await;
-        let data = match frame {
-            Err(_) => return Err(Refusal::Bad("the body did not arrive in time".into())),
-            Ok(None) => return Ok(false),
-            Ok(Some(Err(error))) => return Err(Refusal::Bad(format!("the body cannot be read: {error}"))),
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-        };
-        if self.len() + data.len() > limit {
-            return Err(Refusal::TooLarge(format!("the body is larger than {limit} bytes")));
-        }
-        self.held.grow(data.len())?;
-        if self.len() == 0 && self.rest.capacity() == 0 {
-            self.first = data;
-        } else {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.first);
-                self.first = Bytes::new();
-            }
-            self.rest.extend_from_slice(&data);
-        }
-        Ok(true)
-    }
-
-    fn finish(self) -> (Bytes, Held) {
-        let body = if self.rest.is_empty() { self.first } else { Bytes::from(self.rest) };
-        (body, self.held)
-    }
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Reply> {
