@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,13 @@ def main() -> int:
     parser.add_argument("--stop", action="store_true", help="stop when the table is printed")
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="override one setting")
     options = parser.parse_args()
+    for flag, place in (("--page", options.page), ("--grpc", options.grpc)):
+        if _answers(place):  # a table of what another collector has would say nothing of this run
+            print(
+                f"demo: something listens on {place} already: stop it, or name another place with {flag}",
+                file=sys.stderr,
+            )
+            return 1
     collector = subprocess.Popen(_collect(options))
     try:
         _wait_until_up(collector, options.page)
@@ -54,6 +62,13 @@ def main() -> int:
     finally:
         _stop(collector)
     return code
+
+
+def _answers(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    with socket.socket() as sock:
+        sock.settimeout(1.0)
+        return port != "0" and sock.connect_ex((host.strip("[]"), int(port))) == 0
 
 
 def _collect(options: argparse.Namespace) -> list[str]:
