@@ -125,7 +125,8 @@ class Running:
         c = self.collector
         while time.monotonic() < deadline:
             backlog = sum(waiting for waiting, _ in c.state.backlog().values())
-            if not len(c.traces) and not c.receiver.undrained and not backlog and c.metrics.spans:
+            joined = c.metrics.spans and c.traces.position >= c.metrics.through  # what is counted is open, or was
+            if joined and not len(c.traces) and not c.receiver.undrained and not backlog:
                 return
             time.sleep(0.05)
         raise AssertionError(f"not decided after {timeout_s} s: {len(c.traces)} open, {c.state.backlog()}")
