@@ -87,6 +87,19 @@ def test_what_several_instrumentors_record_is_one_series(field: FieldMetrics) ->
     assert field.text().count("# TYPE hybrid_requests_total") == 1
 
 
+def test_labels_that_requests_choose_are_bounded(field: FieldMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_metrics, "LABELS_LIMIT", 3)
+    recorded = metrics_of("eigenspan.sdk")
+    for name in ["a", "b", "c", "d", "e", "a"]:
+        recorded.record(m.QUANTUM_FALLBACK_ANSWERS, 1, {"quantum.workflow.name": name})
+    data = field.get_metrics_data()
+    points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert {next(iter(p.attributes.items())): p.value for p in points} == {
+        ("quantum.workflow.name", "a"): 2, ("quantum.workflow.name", "b"): 1, ("quantum.workflow.name", "c"): 1,
+        ("otel.metric.overflow", True): 2,
+    }  # fmt: skip
+
+
 def test_it_is_served(field: FieldMetrics) -> None:
     with spans.execute(provider_name="p", backend_name="b"):
         pass
