@@ -31,9 +31,14 @@ def test_the_settings_shown_hold_no_secret():
         overrides=[
             "receivers.otlp.auth.tokens=[HUSH]",
             "exporters={otlp: {endpoint: 'h:1', headers: {Authorization: HUSH}}}",
+            "processors.calibration.tokens=[HUSH]",
+            "extensions.page.tokens=[HUSH]",
+            "service.telemetry.traces={processors: [{batch: {exporter: {otlp: {endpoint: 'h:1', headers: {a: HUSH}}}}}]}",
         ],
     )
-    assert "HUSH" not in to_yaml(settings)
+    shown = to_yaml(settings)
+    assert "HUSH" not in shown
+    assert shown.count("***") == 5
 
 
 BAD = {

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from eigenspan.calibration.store import CalibrationStore
 from eigenspan.cli import cli
+from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.log import Log
 from eigenspan.store.traces import TraceStore
 from tests.calibration.test_calibration_providers import IONQ
@@ -54,7 +55,9 @@ def as_files(tmp_path, form: str) -> list[str]:
         (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress("\n".join(map(hexadecimal, bodies())).encode()))
         return [str(tmp_path / "t.jsonl.gz")]
     data = tmp_path / "data"
-    if form == "log":
+    if form == "log and store":
+        as_files(tmp_path, "store")
+    if form.startswith("log"):
         log = Log(data / "log")
         for i, body in enumerate(bodies()):
             log.append([payload(body)], [digest(i + 1)], i)
@@ -65,7 +68,7 @@ def as_files(tmp_path, form: str) -> list[str]:
     return [str(data)]
 
 
-@pytest.mark.parametrize("form", ["protobuf", "json lines", "log", "store"])
+@pytest.mark.parametrize("form", ["protobuf", "json lines", "log", "store", "log and store"])
 def test_what_a_rule_set_would_have_kept(tmp_path, form):
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
@@ -96,6 +99,27 @@ def test_what_cannot_be_read_is_said(tmp_path):
     assert "1 requests could not be read" in done.output
     done = CliRunner().invoke(cli, ["sampling", "try", "--rules", str(rules), "--on", str(tmp_path)])
     assert "neither a collector's data directory" in str(done.exception)
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(b"")[:10] + b"\xff" * 20)
+    done = CliRunner().invoke(cli, ["sampling", "try", "--rules", str(rules), "--on", str(tmp_path / "bad.gz")])
+    assert isinstance(done.exception, ConfigError), done.exception
+    assert "bad.gz: cannot be read" in str(done.exception)
+
+
+def test_times_that_cannot_be(tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULES)
+    times = {"start_time_unix_nano": 1, "end_time_unix_nano": 2**64 - 1}
+    (tmp_path / "t.pb").write_bytes(
+        request({"trace": 1, "span": 1} | times, {"trace": 2, "span": 1, "start_time_unix_nano": 2**64 - 1})
+    )
+    done = CliRunner().invoke(
+        cli, ["sampling", "try", "--rules", str(tmp_path / "rules.yaml"), "--on", str(tmp_path / "t.pb"), "--json"],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert [(v["rule"], v["traces"]) for v in json.loads(done.stdout)["verdicts"]] == [
+        ("errors", 0),
+        ("few", 2),
+        ("none", 0),
+    ]
 
 
 def test_a_list_of_rules_and_the_calibrations_of_the_data_directory_will_do(tmp_path):

@@ -9,6 +9,7 @@ from eigenspan.collector.config import load, to_yaml
 from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.settings import Settings
 
+OWN = 'service:\n  telemetry:\n    traces:\n      processors:\n        - batch: {{exporter: {{otlp: {{endpoint: "{}"}}}}}}\n'
 ERRORS = {
     "unknown section": ("recievers:\n  otlp: {}\n", 1, ["recievers", "did you mean receivers?"]),
     "unknown setting": (
@@ -44,6 +45,21 @@ ERRORS = {
     "a missing variable": ("service:\n  data: ${env:NOT_THERE}\n", 2, ["NOT_THERE", "not set"]),
     "a variable of the wrong type": ("service:\n  tick_interval: ${env:WORD}\n", 2, ["service.tick_interval"]),
     "null where a section is needed": ("processors:\n  sampling:\n    rules: null\n", 3, ["processors.sampling.rules"]),
+    "false": ("false\n", 1, ["a configuration is a mapping"]),
+    "no end": ("processors:\n  sampling:\n    idle: .inf\n", 3, ["processors.sampling.idle", "finite"]),
+    "no number": ("service:\n  tick_interval: .nan\n", 2, ["service.tick_interval", "finite"]),
+    "a line end after a keep": ('processors:\n  sampling:\n    rules: [{name: a, keep: "10%\\n"}]\n', 3, ["rules[0].keep"]),
+    "a line end after a target": ('processors:\n  sampling:\n    rules: [{name: a, target: "1 traces/s\\n"}]\n', 3, ["rules[0].target"]),
+    "a line end after a name": ('processors:\n  sampling:\n    rules: [{name: "a\\n", keep: 10%}]\n', 3, ["rules[0].name"]),
+    "more than an integer holds": (
+        "processors:\n  sampling:\n    rules: [{name: a, keep: 1%, at_least: 99999999999999999999 per 5m}]\n", 3, ["rules[0].at_least"],
+    ),
+    "the second alias": ("processors:\n  calibration:\n    aliases:\n      a: ibm/x\n      b: x\n", 5, ["aliases.b"]),
+    "the second header": (
+        'exporters:\n  store: {}\n  otlp:\n    endpoint: h:1\n    headers:\n      a: ok\n      b: "x\\n"\n', 7, ["exporters.otlp.headers.b"],
+    ),
+    "own traces to no port": (OWN.format("localhost:99999"), 5, ["exporter.otlp.endpoint", "Port out of range"]),
+    "own traces to no host": (OWN.format("http://[::1"), 5, ["exporter.otlp.endpoint", "Invalid IPv6"]),
     "two documents": ("service: {}\n---\nservice: {}\n", 2, ["not valid YAML"]),
 }  # fmt: skip
 
@@ -158,6 +174,20 @@ def test_exports_come_beside_what_is_there(tmp_path):
 def test_bad_exports_are_said(text):
     with pytest.raises(ConfigError, match="jaeger, otlp, otlphttp, tempo"):
         load(None, exports=[text])
+
+
+@pytest.mark.parametrize("text", ["exporters:\n", "exporters: []\n"])
+def test_exports_beside_what_is_no_mapping(tmp_path, text):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="exporters is not a mapping"):
+        load(path, exports=["jaeger=h:1"])
+
+
+def test_an_empty_list_of_rules_is_no_rules(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("[]\n")
+    assert load(path, rules_alone=True).processors.sampling.rules == []
 
 
 def test_the_part_before_a_slash_stands_for_the_type(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import shutil
@@ -145,6 +146,42 @@ def by_hand(rows: list[dict]) -> dict[str, Counter]:
             for bound in (4**n for n in range(14)):
                 out["token_usage_per_request_bucket"][labels_of(le=f"{bound:g}")] += row["input_tokens"] <= bound
     return out
+
+
+NO_MEASUREMENTS = [
+    ("quantum.job.queue.wait", "queue_s", math.inf), ("quantum.job.queue.wait", "queue_s", math.nan),
+    ("quantum.job.queue.wait", "queue_s", -5.0), ("quantum.cost.spend", "cost", math.inf), ("quantum.cost.spend", "cost", -1.0),
+    ("quantum.usage.qpu.time", "qpu_s", 1e300), ("quantum.circuit.fidelity", "fidelity", -math.inf), ("quantum.circuit.shots", "shots", -5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("metric", "column", "value"), NO_MEASUREMENTS)
+def test_what_is_no_measurement_is_refused_and_said(metric, column, value):
+    """One span must not be able to make a sum infinite, or go back, for ever."""
+    base = {"stage": "execute", "provider": "p", "backend": "b", "position": 1}
+    metrics, clean = SpanMetrics(), SpanMetrics()
+    metrics.count(spans(base | {"span_id": 1, column: value}, base | {"span_id": 2, column: 1}))
+    clean.count(spans(base | {"span_id": 1}, base | {"span_id": 2, column: 1}))
+    found = read(metrics.prometheus())
+    assert found.pop("eigenspan_metric_values_refused_total") == {(("metric", metric),): 1}
+    assert found == read(clean.prometheus())
+
+
+def test_shots_of_many_circuits_do_not_overflow():
+    metrics = SpanMetrics()
+    metrics.count(spans({"span_id": 1, "stage": "execute", "shots": 2**62, "circuits": 2, "position": 1}))
+    assert read(metrics.prometheus())["quantum_circuit_shots_total"] == {(): 2.0**63}
+
+
+def test_long_texts_are_not_remembered():
+    """Rows whose labels are known hold texts as they came, which a sender chooses."""
+    metrics = SpanMetrics()
+    rows = [{"span_id": i + 1, "trace_lo": i, "service": f"{i}" + "x" * 100_000, "position": i + 1} for i in range(200)]
+    for row in rows:
+        metrics.count(spans(row))
+    held = sum(len(text) for counting in metrics._scopes.values() for known in counting._known.values()
+               for row in known for text in row if isinstance(text, str))  # fmt: skip
+    assert held < 5_000_000
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -20,6 +20,7 @@ from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.service import ALL_SIGNALS, TRACES, Collector, DataDirectory, destination
 from eigenspan.collector.settings import Exporter, Tls
+from eigenspan.collector.state import Checkpoint, Item, State
 from tests.collector.building import payload, request
 from tests.e2e.harness import overrides, running
 
@@ -65,6 +66,46 @@ def test_a_port_in_use_is_said_and_everything_is_let_go(tmp_path, which):
             asyncio.run(start())
     assert not [t.name for t in threading.enumerate() if t.name.startswith("eigenspan")]
     collector(tmp_path).close()
+
+
+UNUSABLE = {
+    "a calibration file that is not there": "processors.calibration.files=[/nonexistent.json]",
+    "days removed before they are archived": "service.store.archive={to: /nonexistent, older_than_days: 99}",
+    "authorities that are not there": "exporters={otlp: {endpoint: 'h:1', tls: {ca_file: /nonexistent}}}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_settings_that_turn_out_unusable_let_everything_go(tmp_path, case):
+    """They look right until files are opened: a reload then goes back to the settings before."""
+    settings = load(None, overrides=[*overrides(receivers__otlp__engine="portable"), UNUSABLE[case]])
+    settings.service.data = str(tmp_path)
+    with pytest.raises((EigenspanError, OSError), match=r"nonexistent|older_than_days"):
+        Collector(settings)
+    collector(tmp_path).close()
+
+
+def test_rows_of_an_exporter_that_is_gone_stay_until_the_collector_has_started(tmp_path):
+    """A reload whose port is taken goes back to the settings before, which may have the exporter."""
+    state = State(tmp_path / "state.db")
+    item = ("traces", Item("", b"x" * 16, position=1))
+    state.commit(Checkpoint(1, 1, 0), items=[item], exporters={"traces": ["gone"]}, now_ns=0)
+    state.close()
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        c = collector(tmp_path, receivers__otlp__protocols__http__endpoint=taken(sock))
+
+        async def start(c: Collector) -> None:
+            try:
+                await c.start()
+            finally:
+                waiting.append(c.state.backlog())
+                await c.stop()
+
+        waiting: list[dict[str, tuple[int, int]]] = []
+        with pytest.raises(OSError, match=str(sock.getsockname()[1])):
+            asyncio.run(start(c))
+    asyncio.run(start(collector(tmp_path)))
+    assert waiting == [{"gone": (1, 0)}, {}]
 
 
 def test_an_exception_in_a_turn_is_counted_and_the_next_turn_goes_on(tmp_path):

@@ -82,6 +82,11 @@ def test_without_anything_from_the_caller_ids_are_made(recorder: Recorder, serve
     assert {span.attributes["quantum.request.correlation_id"] for span in recorder.spans} == {given}
 
 
+def test_an_empty_correlation_id_is_none(recorder: Recorder, serve: Any) -> None:
+    serve({"x-request-id": "r-1", "baggage": "quantum.request.correlation_id="})
+    assert {span.attributes["quantum.request.correlation_id"] for span in recorder.spans} == {"r-1"}
+
+
 @pytest.mark.parametrize("bad", ["x" * 129, "a b", "a\nb", '"><script>', ""])
 def test_malformed_ids_are_not_believed(recorder: Recorder, serve: Any, bad: str) -> None:
     assert serve({"x-request-id": bad, "baggage": "quantum.request.tenant=" + "t" * 300})["x-request-id"] != bad

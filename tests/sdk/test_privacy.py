@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from eigenspan.instrument import _privacy
+from eigenspan.instrument import _prices, _privacy
 from eigenspan.instrument._prices import Cost, Ledger, Price, PriceError, PriceTable
 from eigenspan.sdk import spans
 from eigenspan.sdk.content import circuit_facts
@@ -113,6 +113,15 @@ def test_the_first_price_that_fits_counts() -> None:
     table = PriceTable((Price("ionq", "USD", "Aria*", per_shot=1), Price("ionq", "USD", per_shot=2)))
     assert [table.find("ionq", name).per_shot for name in ("Aria-1", "Forte-1")] == [1, 2]
     assert table.find("iqm", "Aria-1") is None
+
+
+def test_workflows_that_requests_name_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_prices, "WORKFLOW_LIMIT", 2)
+    ledger = Ledger()
+    for name in "abc":
+        ledger.spend(name, Cost("USD", {"shot": 2.0}))
+        ledger.succeed(name)
+    assert [ledger.per_success(name, "USD") for name in "abc"] == [None, 2.0, 2.0]
 
 
 def test_before_the_first_success_nothing_is_divided() -> None:

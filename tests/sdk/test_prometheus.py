@@ -75,6 +75,31 @@ def test_models_and_gauges(field: FieldMetrics) -> None:
     assert found['quantum_device_status{provider="ibm",device="torino"}'] == 0
 
 
+def test_what_several_instrumentors_record_is_one_series(field: FieldMetrics) -> None:
+    for scope in ("eigenspan.instrument.cirq", "eigenspan.instrument.qiskit"):
+        recorded = metrics_of(scope)
+        recorded.record(m.QUANTUM_STAGE_REQUESTS, 1, {"quantum.stage.name": "execute", "quantum.provider.name": "p"})
+        recorded.record(m.QUANTUM_STAGE_DURATION, 2.0, {"quantum.stage.name": "execute"})
+    found = lines(field)
+    assert found['hybrid_requests_total{provider="p",stage="execute"}'] == 2
+    assert found['hybrid_request_latency_seconds_count{stage="execute"}'] == 2
+    assert found['hybrid_request_latency_seconds_sum{stage="execute"}'] == 4
+    assert field.text().count("# TYPE hybrid_requests_total") == 1
+
+
+def test_labels_that_requests_choose_are_bounded(field: FieldMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_metrics, "LABELS_LIMIT", 3)
+    recorded = metrics_of("eigenspan.sdk")
+    for name in ["a", "b", "c", "d", "e", "a"]:
+        recorded.record(m.QUANTUM_FALLBACK_ANSWERS, 1, {"quantum.workflow.name": name})
+    data = field.get_metrics_data()
+    points = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert {next(iter(p.attributes.items())): p.value for p in points} == {
+        ("quantum.workflow.name", "a"): 2, ("quantum.workflow.name", "b"): 1, ("quantum.workflow.name", "c"): 1,
+        ("otel.metric.overflow", True): 2,
+    }  # fmt: skip
+
+
 def test_it_is_served(field: FieldMetrics) -> None:
     with spans.execute(provider_name="p", backend_name="b"):
         pass

@@ -84,6 +84,31 @@ def test_names_choose_what_is_instrumented() -> None:
     assert out.strip() == "cannot instrument 'quirk'; valid names are braket, cirq, pennylane, qiskit, qiskit_runtime"
 
 
+def test_a_set_up_that_fails_leaves_nothing_behind() -> None:
+    out = run(
+        """
+        import threading, eigenspan
+        from opentelemetry import trace
+        before = threading.active_count()
+        for wrong in ({"instrument": ["cirq", "quirk"]}, {"protocol": "smoke"}, {"prices": "/nonexistent"}, {"record": ["x"]}):
+            try:
+                eigenspan.setup(**wrong)
+            except ValueError as error:
+                print(error)
+        import cirq
+        assert not hasattr(cirq.Simulator.run_sweep, "_eigenspan_call"), "a hook was left behind"
+        assert threading.active_count() == before, threading.enumerate()
+        done = eigenspan.setup(instrument=False)
+        assert trace.get_tracer_provider() is done.provider, "another set-up's provider is the global one"
+        eigenspan.shutdown()
+        """
+    )
+    assert [line.split(";")[0] for line in out.splitlines()][:2] == [
+        "cannot instrument 'quirk'", "protocol 'smoke' is not known",
+    ]  # fmt: skip
+    assert len(out.splitlines()) == 4
+
+
 def exporters(endpoint: str | None = None, protocol: str | None = None, **env: str) -> str:
     code = f"""
     import importlib

@@ -344,3 +344,53 @@ def test_submissions_to_ibm_leave_their_traceparent_in_the_tags(runtime: Any, re
     assert submitter(tags)[0].span_id == span.get_span_context().span_id
     assert ("mine" in tags) == (kind != "none")
     assert json.dumps(vars(options) if kind == "object" else options, default=str) == before
+
+
+def test_recent_jobs_are_listed_once_an_interval_and_trouble_with_the_list_is_said(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source(DONE)
+    asked: list[int] = []
+
+    def recent() -> list[str]:
+        asked.append(clock.now)
+        if len(asked) == 1:
+            raise OSError("out of reach, token=abcdefgh12345678")
+        return ["job-1", "job-2"]
+
+    source.recent = recent  # type: ignore[method-assign]
+    with make(tmp_path, source, InMemorySpanExporter(), clock) as watch:
+        found = []
+        for second in range(21):
+            clock.now = (2000 + second) * SECOND
+            found.append(watch.discover())
+    assert (len(asked), sum(found)) == (3, 2)
+    assert "OSError: out of reach" in caplog.text
+    assert "abcdefgh" not in caplog.text
+
+
+def test_all_of_a_weeks_tasks_are_looked_through() -> None:
+    boto3, stub = pytest.importorskip("boto3"), pytest.importorskip("botocore.stub")
+    client = boto3.client("braket", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+    def page(*numbers: int, **more: str) -> dict[str, Any]:
+        common = {
+            "createdAt": 0,
+            "deviceArn": "d",
+            "outputS3Bucket": "b",
+            "outputS3Directory": "o",
+            "shots": 1,
+            "status": "QUEUED",
+        }
+        tagged = (carrier(SUBMIT) if n % 2 else {} for n in numbers)
+        return {
+            "quantumTasks": [
+                common | {"quantumTaskArn": f"arn{n}", "tags": t} for n, t in zip(numbers, tagged, strict=True)
+            ],
+            **more,
+        }
+
+    with stub.Stubber(client) as stubbed:
+        stubbed.add_response("search_quantum_tasks", page(1, 2, nextToken="more"))
+        stubbed.add_response("search_quantum_tasks", page(3, 4))
+        assert BraketJobs(client).recent() == ["arn1", "arn3"]

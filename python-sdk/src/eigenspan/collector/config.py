@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ import yaml
 from eigenspan.collector import own_traces
 from eigenspan.collector.errors import ConfigError, SettingError
 from eigenspan.collector.rules import compile_rules, sampling_watch
-from eigenspan.collector.settings import Exporter, Settings
+from eigenspan.collector.settings import Settings
 
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _AT = re.compile(r" - at `(\$.*)`$")
@@ -51,13 +52,14 @@ def load(
     lines: dict[str, int] = {}
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text) or {}
+        document = yaml.safe_load(text)
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    document = {} if document is None else document
     prefix = "$.processors.sampling.rules" if rules_alone and isinstance(document, list) else "$"
     try:
         if root is not None:
@@ -73,6 +75,8 @@ def load(
         _override(document, override)
     for export in exports:
         _export(document, export)
+    for at in _infinite(document, "$"):
+        raise ConfigError(_explain(f"a finite number is needed - at `{at}`", document, lines, name))
     _infer_types(document)
     try:
         settings = msgspec.convert(document, Settings)
@@ -151,6 +155,18 @@ def _expand(node: Any, environ: Mapping[str, str], path: str, lines: dict[str, i
         return text  # a password may begin like YAML
 
 
+def _infinite(node: Any, path: str) -> Iterator[str]:
+    """The paths of numbers that have no end, or are none."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _infinite(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from _infinite(value, f"{path}[{i}]")
+    elif isinstance(node, float) and not math.isfinite(node):
+        yield path
+
+
 def _override(document: dict[str, Any], text: str) -> None:
     path, equals, value = text.partition("=")
     if not equals or not path:
@@ -173,6 +189,8 @@ def _export(document: dict[str, Any], text: str) -> None:
     if not equals or kind not in kinds or not endpoint:
         raise ConfigError(f"--export {text!r}: write it as KIND=HOST:PORT, where KIND is {', '.join(kinds)}")
     exporters = document.setdefault("exporters", {"store": {"type": "store"}})
+    if not isinstance(exporters, dict):
+        raise ConfigError(f"--export {text!r}: exporters is not a mapping in the file")
     name = kind if kind not in exporters else f"{kind}/{endpoint}"
     exporters[name] = {"type": kind, "endpoint": endpoint}
 
@@ -194,7 +212,7 @@ def _explain(
     at = _AT.search(message)
     path = at[1] if at else "$"
     problem = message[: at.start()] if at else message
-    real = _resolve(path, document)
+    real = _resolve(path, document, message)
     unknown = _UNKNOWN.match(problem)
     if unknown:
         key = unknown[1]
@@ -211,26 +229,32 @@ def _explain(
     return f"{place}: {real[2:] or 'the configuration'}: {problem}"
 
 
-def _resolve(path: str, document: Any) -> str:
+def _resolve(path: str, document: Any, message: str) -> str:
     """The path of the entry at fault: msgspec writes `[...]` for any value of a mapping, so each is tried."""
     out, node = "$", document
     for step in _STEP.finditer(path[1:]):
         key, index = step.groups()
+        if index == "..." and isinstance(node, dict):
+            key = next((k for k in node if _at_fault(k, node, document, message)), next(iter(node), ""))
         if key is not None:
             out, node = f"{out}.{key}", node.get(key) if isinstance(node, dict) else None
-        elif index == "..." and isinstance(node, dict):
-            bad = next((k for k, v in node.items() if _invalid_exporter(v)), next(iter(node), ""))
-            out, node = f"{out}.{bad}", node.get(bad)
         else:
             out, node = f"{out}[{index}]", node[int(index)] if isinstance(node, list) and index.isdigit() else None
     return out
 
 
-def _invalid_exporter(value: Any) -> bool:
+def _at_fault(key: str, mapping: dict[str, Any], document: Any, message: str) -> bool:
+    """Whether the document is refused with the same message where a mapping in it has this entry alone."""
+    entries = dict(mapping)
     try:
-        msgspec.convert(value, Exporter)
-    except msgspec.ValidationError:
-        return True
+        mapping.clear()
+        mapping[key] = entries[key]
+        msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        return str(error) == message
+    finally:
+        mapping.clear()
+        mapping.update(entries)
     return False
 
 
@@ -258,10 +282,13 @@ def _struct_in(info: Any) -> Any:
 
 
 def to_yaml(settings: Settings) -> str:
-    """The settings in force as YAML, with secrets (header values) masked."""
-    document = msgspec.to_builtins(settings)
-    for holder in (document["receivers"]["otlp"]["auth"], document["processors"]["calibration"]):
-        holder["tokens"] = ["***"] * len(holder["tokens"])
-    for exporter in document["exporters"].values():
-        exporter["headers"] = dict.fromkeys(exporter["headers"], "***")
-    return str(yaml.safe_dump(document, sort_keys=False, width=120))
+    """The settings in force as YAML, with secrets (tokens, values of headers) masked wherever they are."""
+    return str(yaml.safe_dump(_masked(msgspec.to_builtins(settings)), sort_keys=False, width=120))
+
+
+def _masked(node: Any, key: str = "") -> Any:
+    if isinstance(node, dict):
+        return {k: "***" if key == "headers" else _masked(v, k) for k, v in node.items()}
+    if isinstance(node, list):
+        return ["***" if key == "tokens" else _masked(v) for v in node]
+    return node

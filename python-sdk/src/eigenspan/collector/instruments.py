@@ -100,11 +100,10 @@ PREPARED = (
     .alias("named"),
     pl.coalesce("execution_s", "duration_s").alias("execution_s"),
     pl.coalesce("job_s", pl.when(pl.col("span_type") == s.JOB.type).then("duration_s")).alias("job_s"),
-    (pl.col("shots") * pl.col("circuits").fill_null(1)).alias("shots"),
+    (pl.col("shots").cast(pl.Float64) * pl.col("circuits").fill_null(1)).alias("shots"),
     pl.when(pl.col("retries") > 0)
     .then(pl.when(pl.col("span_type") == s.SUBMIT.type).then(1).otherwise("retries"))
     .alias("retries"),
-    pl.when(pl.col("cost") >= 0).then("cost"),
 )
 """Columns of the scope `known`, made once for all instruments: what a span's name says, and what is to be added."""
 _STAGED = pl.coalesce(

@@ -156,10 +156,15 @@ def check(settings: Settings) -> None:
     ports = {int(one.endpoint.rpartition(":")[2]) for one in (listeners.grpc, listeners.http) if one}
     for i, processor in enumerate(own.processors if own else ()):
         endpoint = processor.batch.exporter.otlp.endpoint
-        place = urlsplit(_url(endpoint))
-        if place.hostname in _LOCAL and place.port in ports:
+        path = f"service.telemetry.traces.processors[{i}].batch.exporter.otlp.endpoint"
+        try:
+            place = urlsplit(_url(endpoint))
+            itself = place.hostname in _LOCAL and place.port in ports
+        except ValueError as error:
+            raise SettingError(path, f"{endpoint!r} is neither HOST:PORT nor a URL: {error}") from error
+        if itself:
             raise SettingError(
-                f"service.telemetry.traces.processors[{i}].batch.exporter.otlp.endpoint",
+                path,
                 f"{endpoint} is this collector's own receiver, which would trace its own traces; name another collector or a backend",
             )
 

@@ -26,7 +26,8 @@ OTHER = "other"
 _LABEL_LENGTH = 128
 _Row = tuple[str | bool | None, ...]
 _Counts = tuple[Labels | None, ...]  # by instrument: the labels under which a span counts, None where it does not
-_KNOWN_ROWS = 20_000  # distinct rows whose labels are remembered
+_KNOWN_ROWS = 20_000  # distinct rows whose labels are remembered; those with long texts count as several
+_LARGEST = 2.0**63  # past it a value is no measurement, and would end in a sum that is infinite for ever
 _WAIT = 8  # values of a series that wait to be exemplars
 _STALE_NS = 60_000_000_000  # so long after its span came, one of them makes room for another
 
@@ -53,6 +54,12 @@ class Series:
         self.waiting: dict[Labels, dict[TraceKey, tuple[Exemplar, int]]] = {}  # of undecided ones, with the log time
         self.dirty: set[Labels] = set()
         self.overflowed = 0
+        self.refused = 0  # values that are no measurement
+
+    def sound(self, values: Floats) -> npt.NDArray[np.bool_]:
+        """Which values are measurements: finite, and not negative where that would make a sum go back."""
+        goes_back = self.instrument.kind != "gauge" and min(self.instrument.buckets, default=0) >= 0
+        return np.asarray((values <= _LARGEST) & (values >= (0 if goes_back else -_LARGEST)))
 
     @property
     def lasting(self) -> bool:
@@ -175,7 +182,8 @@ class Counting:
         if new:
             absent = [pl.lit(None, schema[c]).alias(c) for c in self._columns if c not in distinct.columns]
             known.update(zip((rows[i] for i in new), self._work_out(distinct[new].with_columns(absent)), strict=True))
-            self._held += len(new)
+            long = sum(len(text) for i in new for text in rows[i] if isinstance(text, str))
+            self._held += len(new) + long // _LABEL_LENGTH
         return [known[row] for row in rows]
 
     def _work_out(self, rows: pl.DataFrame) -> list[_Counts]:
@@ -202,7 +210,9 @@ class Counting:
         if column.null_count() == len(column):
             return
         values = column.cast(pl.Float64).to_numpy()
-        rows = np.flatnonzero(chosen[number] & ~np.isnan(values))
+        given = chosen[number] & column.is_not_null().to_numpy()
+        rows = np.flatnonzero(given & series.sound(values))
+        series.refused += int(given.sum()) - len(rows)
         if not len(rows):
             return
         values, own = values[rows], (np.cumsum(chosen) - 1)[number[rows]]

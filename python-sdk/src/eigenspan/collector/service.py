@@ -157,17 +157,29 @@ class Collector:
         self.watch = sampling_watch(sampling)
         self.rules = compile_rules(sampling, self.watch)
         self.engine: Engine = engine(settings.service.engine)
-        self._data = DataDirectory(Path(settings.service.data).expanduser())
-        data = self._data.path
+        self._opened = contextlib.ExitStack()
+        try:
+            self._assemble()
+        except BaseException:
+            self.close()
+            raise
+
+    def _assemble(self) -> None:
+        """Open the data directory and build all parts on what is in it."""
+        settings, when_closed = self.settings, self._opened.callback
+        sampling, limits = settings.processors.sampling, settings.service.store
+        directory = DataDirectory(Path(settings.service.data).expanduser())
+        when_closed(directory.close)
+        data = directory.path
         self.log = Log(data / "log", segment_bytes=settings.service.log.segment_bytes)
+        when_closed(self.log.close)
         self.state = open_state(data / "state.db")
-        self.store = TraceStore(
-            data / "traces",
-            max_age_days=settings.service.store.max_age_days,
-            max_bytes=settings.service.store.max_bytes,
-        )
-        self.archive = schedule(data / "traces", settings.service.store)
+        when_closed(self.state.close)
+        self.store = TraceStore(data / "traces", max_age_days=limits.max_age_days, max_bytes=limits.max_bytes)
+        when_closed(self.store.close)
+        self.archive = schedule(data / "traces", limits)
         self.calibrations = CalibrationStore(data / "calibration.db")
+        when_closed(self.calibrations.close)
         self._import_calibrations()
         self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
         checkpoint = self.state.checkpoint()
@@ -195,8 +207,6 @@ class Collector:
             Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine, alone)
             for name, exporter in settings.exporters.items()
         ]
-        if gone := self.state.release(w.name for w in self.workers):
-            _logger.warning("%d rows waited for exporters that the configuration no longer has; they are gone", gone)
         exporters: dict[Signal, list[str]] = {
             s: [w.name for w in self.workers if s in w.signals] for s in ("traces", "metrics", "logs")
         }
@@ -317,6 +327,8 @@ class Collector:
         for name, extension, app in self.telemetry.apps(extensions):
             server, task, self.ports[name] = await serve_asgi(app, extension.endpoint, what=name)
             self._servers.append((server, task))
+        if gone := self.state.release(w.name for w in self.workers):
+            _logger.warning("%d rows waited for exporters that the configuration no longer has; they are gone", gone)
         _logger.info("scan engine %s, receive engine %s, ports %s", self.engine.name, self.receiver.name, self.ports)
 
     def _turn(self) -> None:
@@ -392,9 +404,5 @@ class Collector:
         self.close()
 
     def close(self) -> None:
-        """Close files and databases."""
-        self.log.close()
-        self.state.close()
-        self.store.close()
-        self.calibrations.close()
-        self._data.close()
+        """Close files and databases, and let another process have the directory."""
+        self._opened.close()

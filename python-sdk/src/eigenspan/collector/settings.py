@@ -22,7 +22,7 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
 Endpoint = Annotated[
     str,
     Meta(
-        pattern=r"^.*:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})$",
+        pattern=r"^.*:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})$(?!\n)",
         description="host:port; port 0 picks a free one",
     ),
 ]
@@ -109,16 +109,21 @@ class RedactProcessor(_Settings):
 class RuleSettings(_Settings, kw_only=True, omit_defaults=True):
     """One sampling rule."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Its name, written on kept traces.")]
+    name: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$(?!\n)", description="Its name, written on kept traces.")
+    ]
     when: Annotated[str, Meta(description="SQL boolean expression over the trace's columns; empty: every trace.")] = ""
     keep: Annotated[
         str,
-        Meta(pattern=r"^([0-9]+(\.[0-9]+)?\s*%)?$", description="The share kept, as a percentage. This or `target`."),
+        Meta(
+            pattern=r"^([0-9]+(\.[0-9]+)?\s*%)?$(?!\n)",
+            description="The share kept, as a percentage. This or `target`.",
+        ),
     ] = ""
     target: Annotated[
         str,
         Meta(
-            pattern=r"^([0-9]+(\.[0-9]+)?\s+traces/(s|min|h))?$",
+            pattern=r"^([0-9]+(\.[0-9]+)?\s+traces/(s|min|h))?$(?!\n)",
             description="A rate to keep of each key, as in `50 traces/s`; the share follows the traffic.",
         ),
     ] = ""
@@ -132,14 +137,14 @@ class RuleSettings(_Settings, kw_only=True, omit_defaults=True):
     at_least: Annotated[
         str,
         Meta(
-            pattern=r"^([1-9][0-9]*\s+per\s+[1-9][0-9]*(s|m|h|d))?$",
+            pattern=r"^([1-9][0-9]{0,8}\s+per\s+[1-9][0-9]{0,8}(s|m|h|d))?$(?!\n)",
             description="The first so many of each key in every window are kept for certain, as in `1 per 15m`.",
         ),
     ] = ""
     at_most: Annotated[
         str,
         Meta(
-            pattern=r"^([0-9]+(\.[0-9]+)?\s+(traces|spans|B|kB|MB|KiB|MiB)/(s|min|h))?$",
+            pattern=r"^([0-9]+(\.[0-9]+)?\s+(traces|spans|B|kB|MB|KiB|MiB)/(s|min|h))?$(?!\n)",
             description="A cap on what the rule keeps, as in `500 spans/s` or `5 MB/s`.",
         ),
     ] = ""
@@ -223,7 +228,7 @@ class CalibrationProcessor(_Settings):
     )
     files: Annotated[list[str], Meta(description="Calibration files to import at start.")] = []
     aliases: Annotated[
-        dict[str, Annotated[str, Meta(pattern=r"^[^/]+/.+$")]],
+        dict[str, Annotated[str, Meta(pattern=r"^[^/]+/.+$(?!\n)")]],
         Meta(description="Other names of backends: what spans say → PROVIDER/BACKEND as calibrations name it."),
     ] = {}
     tokens: Annotated[

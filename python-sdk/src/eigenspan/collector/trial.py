@@ -6,7 +6,9 @@ Each trace is taken whole and decided when its last span has ended; rates are me
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from eigenspan.collector.settings import SamplingProcessor
 
 _SECOND = 1_000_000_000
+_SPAN = ["tenant", "trace_hi", "trace_lo", "span_id", "kind"]  # a kept trace is in the log and in the store
 _STORED = 1_000_000  # at most so many traces of a store
 
 
@@ -79,21 +82,20 @@ def try_rules(
     unreadable = len(read) - len(good)
     logged = [Logged(i, Payload("traces", body, 0), 0, b"") for i, body in enumerate(good, 1)]
     verdicts = {rule.name: Verdict(rule.name) for rule in rules.rules} | {"none": Verdict("none")}
-    due = (
-        Traces(watch, Decided(), settle_s=0, idle_s=0).apart(classify(columns(logged, scanner, watch).spans))
-        if logged
-        else None
-    )
+    if not logged:
+        return Trial(tuple(verdicts.values()), 0.0, unreadable)
+    once = columns(logged, scanner, watch).spans.unique(_SPAN, keep="first", maintain_order=True)
+    due = Traces(watch, Decided(), settle_s=0, idle_s=0).apart(classify(once))
     if due is None:
         return Trial(tuple(verdicts.values()), 0.0, unreadable)
     calibrated = calibrate(due.quantum, index) if index else []
     success = {}
     if rules.read_circuits and document:
         success = success_probabilities(calibrated, lambda at, offset, n: good[at - 1][offset : offset + n], document)
-    ended = (pl.col("start_ns") + (pl.col("duration_s") * _SECOND).cast(pl.UInt64)).alias("ended_ns")
-    traces = describe(due, calibrated, success).with_columns(ended).sort("ended_ns")
-    for (_,), part in traces.group_by(pl.col("ended_ns") // _SECOND, maintain_order=True):
-        log_ns = int(part["ended_ns"].to_numpy().max())
+    ended = (pl.col("start_ns") / _SECOND + pl.col("duration_s")).alias("ended_s")
+    traces = describe(due, calibrated, success).with_columns(ended).sort("ended_s")
+    for (_,), part in traces.group_by(pl.col("ended_s").floor(), maintain_order=True):
+        log_ns = int(part["ended_s"].to_numpy().max() * _SECOND)
         spans, sizes, states = part["spans"].to_list(), part["bytes"].to_list(), part["trace_state"].to_list()
         for i, decision in enumerate(rules.decide(part, 0, 0, log_ns=log_ns)):
             found = verdicts[decision.rule]
@@ -105,8 +107,8 @@ def try_rules(
                 found.kept_spans += spans[i]
                 found.kept_bytes += sizes[i]
                 found.estimate += threshold.adjusted_count(max(incoming, decision.threshold or 0))
-    first, last = int(traces["start_ns"].to_numpy().min()), int(traces["ended_ns"].to_numpy().max())
-    return Trial(tuple(verdicts.values()), (last - first) / _SECOND, unreadable)
+    lasted_s = traces["ended_s"].to_numpy().max() - traces["start_ns"].to_numpy().min() / _SECOND
+    return Trial(tuple(verdicts.values()), float(lasted_s), unreadable)
 
 
 def _read(source: Path) -> Iterator[bytes | None]:
@@ -116,10 +118,11 @@ def _read(source: Path) -> Iterator[bytes | None]:
         if not segments and not (source / "traces").is_dir():
             raise ConfigError(f"{source}: neither a collector's data directory nor a file of OTLP")
         for path in segments:
-            records = segment.read_records(path.read_bytes())
-            yield from (
-                r.payload.body for r in records if isinstance(r, segment.Record) and r.payload.signal == "traces"
-            )
+            with suppress(FileNotFoundError):  # a collector that runs removes what it need not hold
+                records = segment.read_records(path.read_bytes())
+                yield from (
+                    r.payload.body for r in records if isinstance(r, segment.Record) and r.payload.signal == "traces"
+                )
         if (source / "traces").is_dir():
             with TraceStore(source / "traces", read_only=True) as store:
                 for row in store.newest(limit=_STORED):
@@ -129,7 +132,7 @@ def _read(source: Path) -> Iterator[bytes | None]:
     try:
         data = source.read_bytes()
         data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{source}: cannot be read: {error}") from error
     if data.lstrip(b" \t\r")[:1] != b"{":  # a newline is how protobuf begins
         yield data

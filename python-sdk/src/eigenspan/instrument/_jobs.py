@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -246,4 +246,4 @@ def _seconds(start_ns: int, end_ns: int) -> float:
 
 def _well(described: Described) -> Described:
     """The queue of a job that started did its part, whatever came of the job."""
-    return Described(described.phase, described.kind, described.start_ns, described.end_ns, described.attributes)
+    return replace(described, error_type="", message="")

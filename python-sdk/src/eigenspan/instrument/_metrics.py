@@ -22,6 +22,9 @@ from eigenspan.semconv import metrics as m
 
 Labels = tuple[tuple[str, Any], ...]
 Record = Callable[[float, Mapping[str, Any]], None]
+LABELS_LIMIT = 2000
+_OVERFLOW: Labels = (("otel.metric.overflow", True),)
+"""Where the points of a counter or gauge go past its limit (OpenTelemetry, metrics SDK, "Cardinality limits")."""
 _from_spans: bool | None = None
 
 
@@ -73,6 +76,8 @@ class Metrics:
         def record(value: float, attributes: Mapping[str, Any]) -> None:
             labels = tuple([(key, attributes[key]) for key in keys if key in attributes])
             with lock:
+                if len(kept) >= LABELS_LIMIT and labels not in kept:
+                    labels = _OVERFLOW
                 kept[labels] = kept.get(labels, 0) + value if counter else value
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:

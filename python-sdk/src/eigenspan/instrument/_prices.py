@@ -124,9 +124,15 @@ def _price(document: Mapping[str, object], entry: object, where: str) -> Price:
     return Price(**given)
 
 
+WORKFLOW_LIMIT = 1000
+
+
 @dataclass
 class Ledger:
-    """What workflows have spent in this process, and how often they succeeded. Every attempt counts, failed ones too."""
+    """What workflows have spent in this process, and how often they succeeded. Every attempt counts, failed ones too.
+
+    Names may come with requests: past `WORKFLOW_LIMIT` the workflows that came first are forgotten.
+    """
 
     _spent: dict[tuple[str, str], float] = field(default_factory=dict)
     _successes: dict[str, int] = field(default_factory=dict)
@@ -137,11 +143,15 @@ class Ledger:
         key = (workflow, cost.currency)
         with self._lock:
             self._spent[key] = self._spent.get(key, 0.0) + cost.amount
+            if len(self._spent) > WORKFLOW_LIMIT:
+                del self._spent[next(iter(self._spent))]
 
     def succeed(self, workflow: str) -> None:
         """Count a success, as the workflow itself declares it."""
         with self._lock:
             self._successes[workflow] = self._successes.get(workflow, 0) + 1
+            if len(self._successes) > WORKFLOW_LIMIT:
+                del self._successes[next(iter(self._successes))]
 
     def per_success(self, workflow: str, currency: str) -> float | None:
         """Spend since the process began over successes since then; None before the first success."""

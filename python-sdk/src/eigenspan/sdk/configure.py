@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 
 from eigenspan.instrument import _metrics, _prices, _privacy
 from eigenspan.instrument._privacy import Redact
-from eigenspan.sdk.hooks import LIBRARIES, Instruments
+from eigenspan.sdk.hooks import LIBRARIES, Instruments, known
 from eigenspan.sdk.ids import SystemIdGenerator
 from eigenspan.sdk.request import RequestAttributes
 from eigenspan.sdk.resources import observe_resources
@@ -57,14 +57,16 @@ class Setup:
         self._instruments.close()
         ends = [self.provider.shutdown] if self._owned else []
         ends += [self.meters.shutdown] if self.meters is not None else []
-        with ThreadPoolExecutor(
-            2, thread_name_prefix="eigenspan-end"
-        ) as both:  # each may wait for a collector that is not there
-            list(both.map(lambda end: end(), ends))
-        for forget in (_prices.use, _privacy.allow, _privacy.redact_with, _metrics.measure_spans):
-            forget(None)
-        if _current is self:
-            _current = None
+        try:
+            with ThreadPoolExecutor(
+                2, thread_name_prefix="eigenspan-end"
+            ) as both:  # each may wait for a collector that is not there
+                list(both.map(lambda end: end(), ends))
+        finally:
+            for forget in (_prices.use, _privacy.allow, _privacy.redact_with, _metrics.measure_spans):
+                forget(None)
+            if _current is self:
+                _current = None
 
 
 _current: Setup | None = None
@@ -98,9 +100,11 @@ def setup(
     if _current is not None:
         _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
         return _current
-    names = (LIBRARIES if instrument else ()) if isinstance(instrument, bool) else tuple(instrument)
-    _prices.use(prices)
+    names = known((LIBRARIES if instrument else ()) if isinstance(instrument, bool) else instrument)
+    for signal in ("TRACES", "METRICS") if processors is None else ():
+        _chosen(protocol, signal)
     _privacy.allow(record)
+    _prices.use(prices)
     _privacy.redact_with(redact)
     _metrics.measure_spans(True if span_metrics is None and metric_readers is not None else span_metrics)
     existing = trace.get_tracer_provider()
@@ -195,26 +199,23 @@ def _path(endpoint: str | None, path: str) -> str | None:
 
 
 def _chosen(protocol: Protocol | None, signal: str) -> str:
-    return (
+    """The protocol for a signal; ValueError where it is not known."""
+    chosen = (
         protocol
         or os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL")
         or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
         or "grpc"
     )
+    if chosen not in get_args(Protocol):
+        raise ValueError(f"protocol {chosen!r} is not known; valid are {' and '.join(get_args(Protocol))}")
+    return chosen
 
 
 def _otlp(endpoint: str | None, protocol: Protocol | None) -> SpanExporter:
-    chosen = _chosen(protocol, "TRACES")
-    if chosen == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
-            OTLPSpanExporter as GrpcExporter,
-        )
+    if _chosen(protocol, "TRACES") == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
 
-        return GrpcExporter(endpoint=_url(endpoint))
-    if chosen == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
-            OTLPSpanExporter as HttpExporter,
-        )
+        return Grpc(endpoint=_url(endpoint))
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
 
-        return HttpExporter(endpoint=_path(endpoint, _SIGNAL_PATH))
-    raise ValueError(f"protocol {chosen!r} is not known; valid are grpc and http/protobuf")
+    return Http(endpoint=_path(endpoint, _SIGNAL_PATH))

@@ -18,16 +18,22 @@ LIBRARIES: dict[str, tuple[str, str, str]] = {
 """Name → the package to wait for, and its instrumentor."""
 
 
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of libraries; ValueError where one cannot be instrumented."""
+    names = tuple(names)
+    if unknown := [name for name in names if name not in LIBRARIES]:
+        raise ValueError(f"cannot instrument {unknown[0]!r}; valid names are {', '.join(sorted(LIBRARIES))}")
+    return names
+
+
 class Instruments:
-    """The instrumentors that one set-up installs."""
+    """The instrumentors that one set-up installs, by names that are known."""
 
     def __init__(self, names: Iterable[str], **kwargs: Any) -> None:
         self._kwargs = kwargs
         self._installed: list[Any] = []
         self._open = True
         for name in names:
-            if name not in LIBRARIES:
-                raise ValueError(f"cannot instrument {name!r}; valid names are {', '.join(sorted(LIBRARIES))}")
             package, module, kind = LIBRARIES[name]
             wrapt.register_post_import_hook(self._hook(module, kind), package)
 

@@ -131,6 +131,6 @@ def _arrived(headers: Mapping[str, str], given: Mapping[str, Any]) -> tuple[Cont
     said = {key: value for key, value in said.items() if len(value) <= VALUE_LIMIT}
     sent = headers.get(REQUEST_ID) or said.get(q.QUANTUM_REQUEST_ID, "")
     request_id = sent if _ID.fullmatch(sent) else str(uuid.uuid4())
-    correlation = said.get(q.QUANTUM_REQUEST_CORRELATION_ID, request_id)
+    correlation = said.get(q.QUANTUM_REQUEST_CORRELATION_ID) or request_id
     own = {q.QUANTUM_REQUEST_ID: request_id, q.QUANTUM_REQUEST_CORRELATION_ID: correlation}
     return context, {**said, **given, **own}, request_id

@@ -11,6 +11,8 @@ from eigenspan.instrument._propagate import TRACEPARENT, mapped
 
 RECENT = timedelta(days=7)
 LIMIT = 200
+BRAKET_LIMIT = 2000
+"""AWS cannot be asked for tasks with a tag, so that all of the week's are looked through, a hundred a request."""
 
 
 class BraketJobs:
@@ -32,8 +34,11 @@ class BraketJobs:
         """The ARNs of a week's tasks that carry a traceparent."""
         since = (datetime.now(UTC) - RECENT).isoformat()
         filters = [{"name": "createdAt", "operator": "GTE", "values": [since]}]
-        answer = self._client.search_quantum_tasks(filters=filters, maxResults=100)
-        return [task["quantumTaskArn"] for task in answer["quantumTasks"] if TRACEPARENT in (task.get("tags") or {})]
+        pages = self._client.get_paginator("search_quantum_tasks").paginate(
+            filters=filters, PaginationConfig={"PageSize": 100, "MaxItems": BRAKET_LIMIT}
+        )
+        tasks = (task for page in pages for task in page["quantumTasks"])
+        return [task["quantumTaskArn"] for task in tasks if TRACEPARENT in (task.get("tags") or {})]
 
 
 class IbmJobs:

@@ -59,24 +59,29 @@ class FieldMetrics(InMemoryMetricReader):
 
 def exposition(data: MetricsData | None) -> str:
     """Prometheus text of collected metrics, in the order of their names."""
-    blocks: dict[str, list[str]] = {}
+    found: dict[str, list[Any]] = defaultdict(list)
     for metric in _metrics(data):
         known = m.METRICS.get(metric.name)
-        name = (known.prometheus if known else "") or _OTHERS.get(metric.name)
-        if not name:
-            continue
-        labels = _LABELS.get(name, PROVIDER | DEVICE) if known else {}
-        points: dict[Labels, list[Any]] = defaultdict(list)
+        if name := (known.prometheus if known else "") or _OTHERS.get(metric.name):
+            found[name].append(metric)
+    return "".join(line + "\n" for name in sorted(found) for line in _family(name, found[name]))
+
+
+def _family(name: str, metrics: list[Any]) -> list[str]:
+    """One metric of the field, over all scopes that record it."""
+    labels = _LABELS.get(name, PROVIDER | DEVICE) if metrics[0].name in m.METRICS else {}
+    points: dict[Labels, list[Any]] = defaultdict(list)
+    for metric in metrics:
         for point in metric.data.data_points:
             points[_shown(labels, point.attributes or {})].append(point)
-        histogram = any(isinstance(found[0], HistogramDataPoint) for found in points.values())
-        kind = "histogram" if histogram else "counter" if name.endswith("_total") else "gauge"
-        block = blocks.setdefault(name, [f"# HELP {name} {metric.description}", f"# TYPE {name} {kind}"])
-        for shown, found in sorted(points.items()):
-            block += (
-                _histogram(name, shown, found) if histogram else [_value(name, shown, found, counter=kind == "counter")]
-            )
-    return "".join(line + "\n" for name in sorted(blocks) for line in blocks[name])
+    histogram = any(isinstance(found[0], HistogramDataPoint) for found in points.values())
+    kind = "histogram" if histogram else "counter" if name.endswith("_total") else "gauge"
+    lines = [f"# HELP {name} {metrics[0].description}", f"# TYPE {name} {kind}"]
+    for shown, found in sorted(points.items()):
+        lines += (
+            _histogram(name, shown, found) if histogram else [_value(name, shown, found, counter=kind == "counter")]
+        )
+    return lines
 
 
 def _metrics(data: MetricsData | None) -> Iterator[Any]:

@@ -89,6 +89,7 @@ class Watch:
         self._style = style
         self._resource = Resource({"service.name": service_name})
         self._every_ns = int(every_s * 1e9)
+        self._listed_ns = -self._every_ns
         self._metrics: Metrics = metrics_of(SCOPE, meter_provider)
         self._now_ns = now_ns
         self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None)
@@ -107,8 +108,16 @@ class Watch:
         return self._db.executemany(insert, rows).rowcount
 
     def discover(self) -> int:
-        """Follow recent jobs that the provider lists; gives how many are new."""
-        return self.add(*self._source.recent())
+        """Follow recent jobs that the provider lists, asked at most once in `every_s`; gives how many are new."""
+        now_ns = self._now_ns()
+        if now_ns < self._listed_ns + self._every_ns:
+            return 0
+        self._listed_ns = now_ns
+        try:
+            return self.add(*self._source.recent())
+        except Exception as error:  # noqa: BLE001 - whatever a provider's client raises, the jobs that are known go on
+            _LOG.warning("recent jobs are asked for later: %s", _problem(error))
+            return 0
 
     def pending(self) -> int:
         """How many jobs have not ended."""
@@ -131,7 +140,7 @@ class Watch:
                 return False
             self._export(job)
         except Exception as error:  # noqa: BLE001 - whatever a provider's client raises, the other jobs go on
-            problem = mask(f"{type(error).__name__}: {error}")[:MESSAGE_LIMIT]
+            problem = _problem(error)
             _LOG.warning("job %s is asked for later: %s", job_id, problem)
             self._note(job_id, "", begun_ns, failures=failures + 1, problem=problem)
             return False
@@ -204,6 +213,10 @@ def spans_of(job: Job, style: Style, resource: Resource) -> list[ReadableSpan]:
         if described.phase == "job":
             parent = context
     return made
+
+
+def _problem(error: Exception) -> str:
+    return mask(f"{type(error).__name__}: {error}")[:MESSAGE_LIMIT]
 
 
 def _error(described: Described) -> dict[str, str]:
