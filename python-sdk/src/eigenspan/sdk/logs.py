@@ -44,9 +44,7 @@ class JsonFormatter(logging.Formatter):
         given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         payload = given.pop("payload", None)
         if payload is not None:
-            line["payload_hash"] = digest(
-                payload if isinstance(payload, str | bytes) else json.dumps(payload, default=str)
-            )
+            line["payload_hash"] = digest(payload)
         line |= {key: mask(value) if isinstance(value, str) else value for key, value in scrub(given).items()}
         if record.exc_info and record.exc_info[0] is not None:
             line[ERROR_TYPE] = record.exc_info[0].__qualname__
