@@ -28,6 +28,7 @@ _Row = tuple[str | bool | None, ...]
 _Counts = tuple[Labels | None, ...]  # by instrument: the labels under which a span counts, None where it does not
 _KNOWN_ROWS = 20_000  # distinct rows whose labels are remembered
 _WAIT = 8  # values of a series that wait to be exemplars
+_LARGEST = 2.0**53  # from here on a sum of doubles no longer counts by ones
 _STALE_NS = 60_000_000_000  # so long after its span came, one of them makes room for another
 
 
@@ -53,6 +54,7 @@ class Series:
         self.waiting: dict[Labels, dict[TraceKey, tuple[Exemplar, int]]] = {}  # of undecided ones, with the log time
         self.dirty: set[Labels] = set()
         self.overflowed = 0
+        self.refused = 0  # values that no sum could hold
 
     @property
     def lasting(self) -> bool:
@@ -64,6 +66,13 @@ class Series:
         for one, amount in zip(labels, amounts.tolist(), strict=True):
             key = self._admit(one, self.values)
             self.values[key] = self.values.get(key, 0) + amount
+
+    def holds(self, values: Floats) -> npt.NDArray[np.bool_]:
+        """Which values can be taken in: numbers, in sums not immense, and below zero only where there are buckets for them."""
+        if self.instrument.kind == "gauge":
+            return np.isfinite(values)
+        below_zero = len(self._bounds) > 0 and self._bounds[0] < 0
+        return (values >= (-_LARGEST if below_zero else 0)) & (values < _LARGEST)
 
     def show(self, labels: Sequence[Labels], number: Ints, values: Floats) -> None:
         """Set gauges to the last of `values`; `number` says of each which labels it has."""
@@ -202,7 +211,9 @@ class Counting:
         if column.null_count() == len(column):
             return
         values = column.cast(pl.Float64).to_numpy()
-        rows = np.flatnonzero(chosen[number] & ~np.isnan(values))
+        of_it, held = chosen[number], series.holds(values)
+        series.refused += int((of_it & ~held & column.is_not_null().to_numpy()).sum())
+        rows = np.flatnonzero(of_it & held)
         if not len(rows):
             return
         values, own = values[rows], (np.cumsum(chosen) - 1)[number[rows]]

@@ -21,6 +21,9 @@ from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import metrics as m
 
 Labels = tuple[tuple[str, Any], ...]
+SERIES_LIMIT = 2000
+"""How many label sets a counter or a gauge has; further ones count as one (OpenTelemetry, metrics SDK, "Cardinality limits")."""
+_OVERFLOW: Labels = (("otel.metric.overflow", True),)
 Record = Callable[[float, Mapping[str, Any]], None]
 _from_spans: bool | None = None
 
@@ -73,6 +76,8 @@ class Metrics:
         def record(value: float, attributes: Mapping[str, Any]) -> None:
             labels = tuple([(key, attributes[key]) for key in keys if key in attributes])
             with lock:
+                if labels not in kept and len(kept) >= SERIES_LIMIT:
+                    labels = _OVERFLOW
                 kept[labels] = kept.get(labels, 0) + value if counter else value
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:

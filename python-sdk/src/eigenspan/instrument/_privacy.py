@@ -94,9 +94,14 @@ def mask(text: str) -> str:
     """The text with whatever looks like a credential, or is one of the environment's, replaced by three stars."""
     for name in list(os.environ):  # other threads may change it meanwhile
         value = os.environ.get(name, "")
-        if len(value) >= SHORTEST and value in text and _NAMES_SECRET.search(name):
+        if len(value) >= SHORTEST and value in text and names_secret(name):
             text = text.replace(value, MASK)
     return _SECRET.sub(lambda m: f"{m['name'] or m['scheme'] or (m['user'] + ':' if m['user'] else '')}{MASK}", text)
+
+
+def names_secret(name: str) -> bool:
+    """Whether what has this name is a credential, by its name."""
+    return _NAMES_SECRET.search(name) is not None
 
 
 def legible(text: str) -> str:
