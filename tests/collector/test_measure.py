@@ -241,6 +241,19 @@ def test_spans_read_again_at_start_are_known_when_a_client_sends_them_again():
     assert (metrics.spans, metrics.repeated, metrics.through) == (6, 12, 9)
 
 
+@pytest.mark.parametrize("bad", [float("inf"), float("-inf"), float("nan"), -1.0, 1e308, 2.0**53])
+def test_a_value_that_no_sum_holds_is_counted_apart(bad):
+    counted = SpanMetrics()
+    values = enumerate((1.0, bad, 2.0), 1)
+    counted.count(spans(*({"name": "quantum_circuit_7", "span_id": i, "queue_s": v, "cost": v} for i, v in values)))
+    found = read(counted.prometheus())
+    (queue,) = found["quantum_job_queue_wait_seconds_sum"].values()
+    (cost,) = found["quantum_cost_spend_total"].values()
+    assert queue == cost == 3
+    assert list(found["quantum_job_queue_wait_seconds_count"].values()) == [2]
+    assert found["eigenspan_metric_values_refused_total"][labels_of(metric="quantum.job.queue.wait")] == 1
+
+
 def test_past_the_limit_new_labels_are_counted_under_other():
     metrics = SpanMetrics(max_series=3)
     for i in range(10):

@@ -40,6 +40,19 @@ def processor() -> Any:
     return engine.get_processor("rainbow")
 
 
+class Nameless(cirq.XPowGate):
+    """A gate that cannot be written."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_gate_that_cannot_be_written_runs_all_the_same(spans: Recorder) -> None:
+    result = cirq.Simulator().run(cirq.Circuit(Nameless()(A), cirq.measure(A, key="m")))
+    assert result.measurements["m"].tolist() == [[1]]
+    assert spans.tree() == ["execute Simulator INTERNAL"]
+
+
 def test_a_run_is_one_execution(spans: Recorder) -> None:
     cirq.Simulator().run(BELL, repetitions=10)
     assert spans.tree() == ["execute Simulator INTERNAL"]

@@ -44,14 +44,18 @@ def test_a_line_is_tied_to_its_span(recorder: Recorder, lines: Any) -> None:
 def test_secrets_and_prompts_stay_out(lines: Any) -> None:
     log = logging.getLogger("eigenspan.test")
     log.error("refused: api_key=abcdef12345", extra={"prompt": "who is Ada", "header": "Bearer abcdefgh12345678"})
+    log.error(
+        "deep", extra={"api_key": "sk-9876543210", "sent": [{"headers": {"X-Token": "zyxwvuts"}, "input_tokens": 5}]}
+    )
     try:
         raise ValueError("password: hunter2hunter2")
     except ValueError:
         log.exception("failed")
     text = json.dumps(lines())
-    for secret in ("abcdef12345", "Ada", "abcdefgh12345678", "hunter2"):
+    for secret in ("abcdef12345", "Ada", "abcdefgh12345678", "hunter2", "sk-9876543210", "zyxwvuts"):
         assert secret not in text
-    assert lines()[1]["error.type"] == "ValueError"
+    assert lines()[1]["sent"][0]["input_tokens"] == 5
+    assert lines()[2]["error.type"] == "ValueError"
 
 
 EVENTS = [

@@ -19,7 +19,7 @@ from eigenspan.instrument._prices import Price, PriceTable, use
 from eigenspan.sdk import llm, spans, workflow
 from eigenspan.sdk.prometheus import _OTHERS
 from eigenspan.sdk.resources import observe_resources
-from eigenspan.semconv.metrics import METRICS
+from eigenspan.semconv.metrics import METRICS, QUANTUM_OUTCOME_ANSWERS
 
 DERIVED = {one.metric.name for one in INSTRUMENTS}
 SOURCES = Path(spans.__file__).parents[1]
@@ -27,6 +27,21 @@ JOB = Job(
     "ionq", "Aria-1", "j", Status.COMPLETED, 0, 10**9, 2 * 10**9,
     attributes={"quantum.job.shots": 10, "quantum.usage.qpu.duration": 1.0, "quantum.circuit.depth": 2},
 )  # fmt: skip
+
+
+def test_labels_past_the_limit_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InMemoryMetricReader()
+    monkeypatch.setattr(_metrics, "LABELS_LIMIT", 3)
+    made = metrics_of("test", MeterProvider([reader]))
+    for n in range(10):
+        made.record(QUANTUM_OUTCOME_ANSWERS, 1, {"quantum.workflow.name": f"w{n}"})
+    made.record(QUANTUM_OUTCOME_ANSWERS, 1, {"quantum.workflow.name": "w0"})
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    points = {str(dict(point.attributes or {})): point.value for point in metric.data.data_points}  # type: ignore[union-attr]
+    assert len(points) == 4
+    assert (points["{'quantum.workflow.name': 'w0'}"], points["{'otel.metric.overflow': True}"]) == (2, 7)
 
 
 def names(monkeypatch: pytest.MonkeyPatch, wanted: bool | None) -> set[str]:

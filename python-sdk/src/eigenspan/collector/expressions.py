@@ -12,6 +12,11 @@ from eigenspan.collector.errors import ExpressionError
 Schema = dict[str, pl.DataType]
 _UNKNOWN_COLUMN = re.compile(r'unable to find column "([^"]*)"')
 _MISPLACED = re.compile(r"unsupported function '([^']*)'|unexpected token '(.+)'\)")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_ACROSS = re.compile(
+    r"(?i)\b(over|avg|sum|count|min|max|first|last|median|mode|corr|covar\w*|quantile\w*|std\w*|var\w*|\w+_agg|unnest)\s*\("
+)
+"""What looks at several traces: a verdict would depend on which of them happen to be decided at once."""
 _TOKEN_END = re.compile(r"(?<=\w)(?!\w)|(?<=['\")])")
 
 
@@ -26,6 +31,9 @@ def compile_expression(text: str, schema: Schema, *, boolean: bool = False) -> p
             f'{text!r} {problem}; the columns are {", ".join(sorted(schema))}, and any attribute as "its.name"',
             column,
         ) from error
+    if found := _ACROSS.search(_QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)):
+        column = found.start() + 1
+        raise ExpressionError(f"{text!r} looks at other traces too: at column {column}, {found[1]!r}", column)
     if boolean and type_ != pl.Boolean():
         raise ExpressionError(f"{text!r} gives {type_}, not true or false")
     return expression

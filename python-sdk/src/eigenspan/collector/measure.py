@@ -131,7 +131,7 @@ class SpanMetrics:
             *family("eigenspan_metric_labels_overflowed_total", "counter", "Label values counted under other.",
                     [({"metric": name}, s.overflowed) for name, s in self.series.items() if s.overflowed]),
             *family("eigenspan_metric_values_refused_total", "counter",
-                    "Values not counted: not finite, past 2^63, or negative where a sum would go back.",
+                    "Values not counted: not finite, 2^53 or more, or negative where a sum would go back.",
                     [({"metric": name}, s.refused) for name, s in self.series.items() if s.refused]),
         ]  # fmt: skip
 

@@ -27,7 +27,7 @@ _LABEL_LENGTH = 128
 _Row = tuple[str | bool | None, ...]
 _Counts = tuple[Labels | None, ...]  # by instrument: the labels under which a span counts, None where it does not
 _KNOWN_ROWS = 20_000  # distinct rows whose labels are remembered; those with long texts count as several
-_LARGEST = 2.0**63  # past it a value is no measurement, and would end in a sum that is infinite for ever
+_LARGEST = 2.0**53  # from here on a sum of doubles no longer counts by ones
 _WAIT = 8  # values of a series that wait to be exemplars
 _STALE_NS = 60_000_000_000  # so long after its span came, one of them makes room for another
 
@@ -59,7 +59,7 @@ class Series:
     def sound(self, values: Floats) -> npt.NDArray[np.bool_]:
         """Which values are measurements: finite, and not negative where that would make a sum go back."""
         goes_back = self.instrument.kind != "gauge" and min(self.instrument.buckets, default=0) >= 0
-        return np.asarray((values <= _LARGEST) & (values >= (0 if goes_back else -_LARGEST)))
+        return np.asarray((values < _LARGEST) & (values >= (0 if goes_back else -_LARGEST)))
 
     @property
     def lasting(self) -> bool:

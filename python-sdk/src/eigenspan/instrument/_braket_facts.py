@@ -8,7 +8,7 @@ from braket.circuits import Circuit
 from braket.circuits.measure import Measure
 
 from eigenspan.instrument._privacy import structure
-from eigenspan.instrument._telemetry import hashed
+from eigenspan.instrument._telemetry import harmless, hashed
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def region_of(arn: str) -> dict[str, Any]:
     return {"cloud.region": parts[3]} if len(parts) > 3 and parts[3] else {}
 
 
+@harmless
 def circuit_facts(specifications: Sequence[Any]) -> dict[str, Any]:
     """Counts over the circuits among what a device was given; programs of other kinds are only counted."""
     facts: dict[str, Any] = {} if len(specifications) == 1 else {q.QUANTUM_CIRCUIT_COUNT: len(specifications)}

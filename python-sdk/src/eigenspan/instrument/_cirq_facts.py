@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cirq
 
 from eigenspan.instrument._privacy import structure
-from eigenspan.instrument._telemetry import hashed, sites
+from eigenspan.instrument._telemetry import harmless, hashed, sites
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _ROTATIONS = (
 )  # fmt: skip
 
 
+@harmless
 def circuit_facts(circuits: Sequence[cirq.AbstractCircuit], *, placed: bool = False) -> dict[str, Any]:
     """Counts over the circuits, and, where they are placed on a device, their qubits and gates by site.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pennylane.tape import QuantumScript
 
 from eigenspan.instrument._privacy import structure
-from eigenspan.instrument._telemetry import hashed
+from eigenspan.instrument._telemetry import harmless, hashed
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def shots_of(tapes: Sequence[QuantumScript]) -> dict[str, Any]:
     return {q.QUANTUM_JOB_SHOTS: max((tape.shots.total_shots or 0 for tape in tapes), default=0)}
 
 
+@harmless
 def circuit_facts(tapes: Sequence[QuantumScript]) -> dict[str, Any]:
     """Counts over the tapes; tapes with very many operations are only counted."""
     facts: dict[str, Any] = {} if len(tapes) == 1 else {q.QUANTUM_CIRCUIT_COUNT: len(tapes)}

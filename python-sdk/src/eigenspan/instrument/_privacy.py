@@ -7,6 +7,7 @@ Prompts, circuits and results are content: digests of them are recorded, they th
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -91,16 +92,35 @@ def _hooked(hook: Redact, attributes: dict[str, Any]) -> dict[str, Any]:
 
 def mask(text: str) -> str:
     """The text with whatever looks like a credential, or is one of the environment's, replaced by three stars."""
-    for name, value in os.environ.items():
-        if len(value) >= SHORTEST and value in text and _NAMES_SECRET.search(name):
+    for name in list(os.environ):  # other threads may change it meanwhile
+        value = os.environ.get(name, "")
+        if len(value) >= SHORTEST and value in text and names_secret(name):
             text = text.replace(value, MASK)
     return _SECRET.sub(lambda m: f"{m['name'] or m['scheme'] or (m['user'] + ':' if m['user'] else '')}{MASK}", text)
 
 
-def digest(content: str | bytes) -> str:
-    """A digest by which equal content is recognised, as `sha256:` and 32 hexadecimal digits."""
-    data = content.encode() if isinstance(content, str) else content
+def names_secret(name: str) -> bool:
+    """Whether what has this name is a credential, by its name."""
+    return _NAMES_SECRET.search(name) is not None
+
+
+def legible(text: str) -> str:
+    """The text as UTF-8 can carry it, with `?` for lone surrogates, as in names of files: one costs an exporter its whole batch."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def digest(content: object) -> str:
+    """A digest by which equal content is recognised, as `sha256:` and 32 hexadecimal digits; what is not text or bytes, as JSON."""
+    text = content if isinstance(content, str | bytes) else _written(content)
+    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     return "sha256:" + hashlib.sha256(data).hexdigest()[:32]
+
+
+def _written(content: object) -> str:
+    try:
+        return json.dumps(content, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that JSON does not have, or a loop
+        return repr(content)
 
 
 def structure(parts: Iterable[object]) -> str | None:

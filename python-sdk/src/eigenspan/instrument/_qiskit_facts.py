@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qiskit.circuit import Gate, Instruction, QuantumCircuit
 
 from eigenspan.instrument._privacy import structure
-from eigenspan.instrument._telemetry import hashed, sites
+from eigenspan.instrument._telemetry import harmless, hashed, sites
 from eigenspan.semconv import attributes as q
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def circuits_of(given: Any) -> list[QuantumCircuit]:
     return [item for item in found if isinstance(item, QuantumCircuit)]
 
 
+@harmless
 def circuit_facts(circuits: Sequence[QuantumCircuit], *, device_qubits: int | None = None) -> dict[str, Any]:
     """Counts over the circuits, and their gates by site if they are as wide as the device that runs them.
 

@@ -7,6 +7,7 @@ recorded; a good one leaves the status unset.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel
@@ -23,7 +24,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from eigenspan.instrument._metrics import measuring_spans, metrics_of
-from eigenspan.instrument._privacy import mask, scrub
+from eigenspan.instrument._privacy import legible, mask, scrub
 from eigenspan.semconv import SCHEMA_URL
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
@@ -59,6 +60,7 @@ CARRIED = (
 """The baggage keys that become attributes of every span below."""
 Value = str | bool | int | float | list[str]
 Attributes = Mapping[str, Value]
+F = TypeVar("F", bound=Callable[..., Any])
 RequestHook = Callable[[trace.Span, Mapping[str, Any]], None]
 ResponseHook = Callable[[trace.Span, BaseException | None], None]
 
@@ -98,7 +100,7 @@ class Telemetry:
             claim.taken = True
         named = {q.QUANTUM_OPERATION_NAME: word} if q.QUANTUM_OPERATION_NAME in kind.required else {}
         span = self.tracer.start_span(
-            name or f"{word.replace('_', ' ')} {target}".rstrip(),
+            legible(name or f"{word.replace('_', ' ')} {target}".rstrip()),
             kind=_KINDS[kind.kind],
             attributes={s.SPAN_TYPE: kind.type, **named, **scrub({**requested(), **attributes})},
             links=[Link(link)] if link and link.is_valid else None,
@@ -230,17 +232,19 @@ class Operation:
             return
         seconds = time.perf_counter() - self._begun
         kind = kind or (error_type(error) if error is not None else None)
-        if self.span.is_recording():
-            self._conclude(seconds, error, kind, message)
-            if self._telemetry.response_hook is not None:
-                call_hook(self._telemetry.response_hook, self.span, error)
-        self.span.end()
+        try:
+            if self.span.is_recording():
+                self._conclude(seconds, error, kind, message)
+                if self._telemetry.response_hook is not None:
+                    call_hook(self._telemetry.response_hook, self.span, error)
+        finally:
+            self.span.end()
         self._telemetry.count(self._word, seconds, self._attributes, kind)
 
     def _conclude(self, seconds: float, error: BaseException | None, kind: str | None, message: str) -> None:
         span = self.span
         if kind:
-            fail(span, kind, message or str(error or ""), error)
+            fail(span, kind, message or said(error), error)
         if self._word == "execute":
             status = q.QuantumJobStatus.FAILED if kind else q.QuantumJobStatus.COMPLETED
             span.set_attributes(
@@ -258,7 +262,7 @@ class Operation:
 
 def fail(span: trace.Span, kind: str, message: str, error: BaseException | None = None) -> None:
     """Make a span an error of a type, with the exception and the end of its stack; what looks like a credential is masked."""
-    text = mask(message[: 8 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
+    text = legible(mask(message[: 8 * MESSAGE_LIMIT])[:MESSAGE_LIMIT])
     span.set_attribute(ERROR_TYPE, kind)
     if error is not None:
         stack = mask("".join(traceback.format_exception(error, limit=-8, chain=False)))
@@ -267,10 +271,18 @@ def fail(span: trace.Span, kind: str, message: str, error: BaseException | None 
             {
                 "exception.type": error_type(error),
                 "exception.message": text,
-                "exception.stacktrace": stack[-STACK_LIMIT:],
+                "exception.stacktrace": legible(stack[-STACK_LIMIT:]),
             },
         )
     span.set_status(Status(StatusCode.ERROR, text))
+
+
+def said(error: BaseException | None) -> str:
+    """The text of an exception, "" where it has none to give."""
+    try:
+        return "" if error is None else str(error)
+    except Exception:  # noqa: BLE001 - an exception's `__str__` is anybody's code, and the exception itself is on its way up
+        return ""
 
 
 def call_hook(hook: Callable[..., Any], *args: Any) -> None:
@@ -311,6 +323,25 @@ def error_type(error: BaseException) -> str:
     """The exception's class as `error.type` wants it: qualified unless built in."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def harmless(read: F) -> F:
+    """A reader of other people's circuits or results, made to give no facts where their code raises; each error type is said once."""
+
+    @functools.wraps(read)
+    def attempt(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - a gate's `__repr__` is anybody's code, and a trace is not worth a program
+            _warn(f"{read.__module__}.{read.__name__}: {error_type(error)}; the span goes without these attributes")
+            return {}
+
+    return cast("F", attempt)
+
+
+@lru_cache(maxsize=64)
+def _warn(text: str) -> None:
+    _LOG.warning(text)
 
 
 def instant(ns: int | None = None) -> str:

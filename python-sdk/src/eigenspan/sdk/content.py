@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from eigenspan.instrument._privacy import allowed, digest
+from eigenspan.instrument._telemetry import harmless
 from eigenspan.semconv import attributes as q
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def _written(library: str, circuit: Any) -> str:
     return "\n".join(line for line in circuit.to_qasm().splitlines() if not line.startswith("//"))
 
 
+@harmless
 def outcome_facts(counts: Mapping[Any, int]) -> dict[str, Any]:
     """Size and digest of counts by outcome, and the most frequent ones as text where counts are recorded."""
     listed = sorted(((str(outcome), int(n)) for outcome, n in counts.items()), key=lambda pair: (-pair[1], pair[0]))

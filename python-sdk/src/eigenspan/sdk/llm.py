@@ -21,9 +21,9 @@ from typing import Any, Protocol
 
 from opentelemetry import baggage, trace
 
-from eigenspan.instrument._privacy import allowed, digest
+from eigenspan.instrument._privacy import allowed, digest, scrub
 from eigenspan.instrument._telemetry import Operation, error_type
-from eigenspan.sdk.spanned import Active, Spanned, checked, telemetry
+from eigenspan.sdk.spanned import Active, Spanned, checked, fitted, fitting, telemetry
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
 from eigenspan.semconv import spans as s
@@ -68,7 +68,7 @@ class LlmRequest(Active):
         }
         if answer is not None and allowed("prompts"):
             given["gen_ai.output.messages"] = _message("assistant", answer)
-        self._operation.set({key: value for key, value in given.items() if value is not None})
+        self.set_attributes({key: value for key, value in given.items() if value is not None})
 
 
 def llm_request(
@@ -76,18 +76,19 @@ def llm_request(
     *,
     provider: str,
     operation: str = "chat",
-    prompt: str | None = None,
+    prompt: object = None,
     template: str | None = None,
     template_version: str | None = None,
     model_version: str | None = None,
     **decoding: float | str | bool | Sequence[str],
 ) -> Spanned:
-    """A language model is asked. `decoding` are GenAI's parameters: temperature, top_p, max_tokens, seed and so on."""
-    attributes: dict[str, Any] = {
-        "gen_ai.operation.name": operation,
-        "gen_ai.request.model": model,
-        "gen_ai.provider.name": provider,
-        **{_PREFIX + name: value for name, value in decoding.items()},
+    """A language model is asked. `prompt` is a text, or messages as JSON has them.
+
+    `decoding` are GenAI's parameters: temperature, top_p, max_tokens, seed and so on.
+    """
+    attributes = {
+        **fitted({_PREFIX + name: value for name, value in decoding.items() if value is not None}),
+        **fitted({"gen_ai.operation.name": operation, "gen_ai.request.model": model, "gen_ai.provider.name": provider}),
         **checked(
             {
                 "llm_prompt_template_name": template,
@@ -143,15 +144,16 @@ def check(answer: str, *validators: Validator) -> list[Verdict]:
 
 
 def _check(answer: str, validator: Validator) -> Verdict:
-    with Spanned(s.ANSWER_CHECK, checked({"llm_validator_name": validator.name})) as span:
+    name = str(getattr(validator, "name", None) or getattr(validator, "__name__", type(validator).__name__))
+    with Spanned(s.ANSWER_CHECK, checked({"llm_validator_name": name})) as span:
         try:
             problem = validator(answer)
         except Exception as error:  # noqa: BLE001 - validators are plugged in, and an answer that breaks one is a bad answer
             problem = f"{type(error).__name__} in the validator"
         span.set(llm_validator_passed=not problem)
-        labels = {q.QUANTUM_LLM_VALIDATOR_NAME: validator.name, q.QUANTUM_LLM_VALIDATOR_PASSED: not problem}
+        labels = {q.QUANTUM_LLM_VALIDATOR_NAME: name, q.QUANTUM_LLM_VALIDATOR_PASSED: not problem}
         telemetry().metrics.derive(m.QUANTUM_LLM_VALIDATIONS, 1, labels)
-    return Verdict(validator.name, problem)
+    return Verdict(name, problem or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,7 @@ def consistency(answers: Sequence[str]) -> float:
 def _normal(answer: str) -> str:
     try:
         return json.dumps(json.loads(answer), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return " ".join(answer.split()).casefold()
 
 
@@ -266,13 +268,15 @@ def evaluated(name: str, score: float, *, label: str = "", explanation: str = ""
 
     Evaluations named `hallucination` give the workflow's hallucination rate: the share of those with a score of 0.5 or more.
     """
+    if (score := fitting(q.QUANTUM_EVALUATION_SCORE, score)) is None:
+        return
     labels = _workflow()
-    event = {q.QUANTUM_EVALUATION_NAME: name, q.QUANTUM_EVALUATION_SCORE: float(score), **labels}
+    event = {q.QUANTUM_EVALUATION_NAME: name, q.QUANTUM_EVALUATION_SCORE: score, **labels}
     if label:
         event[q.QUANTUM_EVALUATION_LABEL] = label
     if explanation and allowed("prompts"):
         event[q.QUANTUM_EVALUATION_EXPLANATION] = explanation
-    trace.get_current_span().add_event(QUANTUM_EVALUATION_RESULT, event)
+    trace.get_current_span().add_event(QUANTUM_EVALUATION_RESULT, scrub(fitted(event)))
     if name == "hallucination":
         rate = _judged.add(labels.get(q.QUANTUM_WORKFLOW_NAME, ""), score >= 0.5)
         telemetry().metrics.record(m.QUANTUM_LLM_HALLUCINATION_RATE, rate, labels)
@@ -302,5 +306,5 @@ def _workflow() -> dict[str, Any]:
     return {} if name is None else {q.QUANTUM_WORKFLOW_NAME: str(name)}
 
 
-def _message(role: str, text: str) -> str:
-    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+def _message(role: str, content: object) -> str:
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": content}]}], default=str)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO, Unpack
 
 from opentelemetry import trace
 
-from eigenspan.instrument._privacy import digest, mask, scrub
+from eigenspan.instrument._privacy import MASK, SHORTEST, digest, mask, names_secret, scrub
 from eigenspan.instrument._telemetry import ERROR_TYPE, STAGES
 from eigenspan.sdk.spanned import checked
 from eigenspan.semconv import arguments as a
@@ -44,10 +45,8 @@ class JsonFormatter(logging.Formatter):
         given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         payload = given.pop("payload", None)
         if payload is not None:
-            line["payload_hash"] = digest(
-                payload if isinstance(payload, str | bytes) else json.dumps(payload, default=str)
-            )
-        line |= {key: mask(value) if isinstance(value, str) else value for key, value in scrub(given).items()}
+            line["payload_hash"] = digest(payload)
+        line |= _masked(scrub(given))
         if record.exc_info and record.exc_info[0] is not None:
             line[ERROR_TYPE] = record.exc_info[0].__qualname__
             line["exception"] = mask(self.formatException(record.exc_info))
@@ -96,6 +95,17 @@ def _event(name: str, level: int, attributes: dict[str, Any]) -> None:
     kept = {key: mask(value) if isinstance(value, str) else value for key, value in scrub(attributes).items()}
     trace.get_current_span().add_event(name, kept)
     EVENTS.log(level, name, extra={"event_name": name, **kept})
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    """The value without what looks like a credential, or is the text of something named like one, however deep."""
+    if isinstance(value, str):
+        return MASK if len(value) >= SHORTEST and names_secret(name) else mask(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(inner, str(key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner, name) for inner in value]
+    return value
 
 
 def _span() -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import baggage
 from opentelemetry.sdk.trace import SpanProcessor
 
+from eigenspan.instrument._privacy import scrub
 from eigenspan.instrument._telemetry import CARRIED
 
 if TYPE_CHECKING:
@@ -23,6 +24,4 @@ class RequestAttributes(SpanProcessor):
         if not carried:
             return
         own = span.attributes or {}
-        for key in CARRIED:
-            if key in carried and key not in own:
-                span.set_attribute(key, str(carried[key]))
+        span.set_attributes(scrub({key: str(carried[key]) for key in CARRIED if key in carried and key not in own}))

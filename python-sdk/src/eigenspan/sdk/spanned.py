@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar, cast
 from opentelemetry import baggage, metrics, trace
 from opentelemetry import context as otel
 
-from eigenspan.instrument._privacy import scrub
+from eigenspan.instrument._privacy import legible, scrub
 from eigenspan.instrument._telemetry import CARRIED, Operation, Telemetry, enabled, under
 from eigenspan.sdk.configure import meters_in_use, provider_in_use
 from eigenspan.semconv import spans as s
@@ -37,7 +37,16 @@ _LOG = logging.getLogger(__name__)
 _MARKED = frozenset({s.TRANSPILE.type, s.SUBMIT.type, s.EXECUTE.type})
 """Types that instrumentors make too: nothing below makes another."""
 _FIELD = re.compile(r"\{([a-z0-9_.]+)\}")
-_FOREIGN = {"cloud.region": "string"}
+_FOREIGN = {
+    "cloud.region": "string",
+    "gen_ai.operation.name": "string",
+    "gen_ai.provider.name": "string",
+    "gen_ai.request.model": "string",
+    "gen_ai.response.model": "string",
+    "gen_ai.usage.input_tokens": "int",
+    "gen_ai.usage.output_tokens": "int",
+}
+_LARGEST = 2**63  # OTLP's integers have 64 bits
 F = TypeVar("F", bound=Callable[..., Any])
 Attributes = Mapping[str, Any]
 _said: set[tuple[str, str]] = set()
@@ -71,9 +80,7 @@ class Active:
 
     def set_attributes(self, attributes: Attributes) -> None:
         """Add attributes by their full keys."""
-        self._operation.set(
-            {key: found for key, value in attributes.items() if (found := fitting(key, value)) is not None}
-        )
+        self._operation.set(fitted(attributes))
 
     def returned(self, value: Any) -> Any:
         """What a decorated function returns, handed through: a span that can describe it does."""
@@ -81,11 +88,11 @@ class Active:
 
     def add_event(self, name: str, attributes: Attributes | None = None) -> None:
         """Add an event."""
-        self.span.add_event(name, dict(attributes or {}))
+        self.span.add_event(legible(str(name)), scrub(fitted(attributes or {})))
 
     def fail(self, kind: str, message: str = "") -> None:
         """End the span as a failure of a kind, for errors that are no exceptions."""
-        self._operation.end(kind=kind, message=message)
+        self._operation.end(kind=str(kind), message=str(message))
 
     def get_span_context(self) -> trace.SpanContext:
         """The ids of the span."""
@@ -133,9 +140,11 @@ class Spanned:
         return self._active(operation, self._kind), marked
 
     def _end(self, active: Active, error: BaseException | None) -> None:
-        if self._ended is not None:
-            self._ended(active, error)
-        active._operation.end(error)  # noqa: SLF001 - the two are one
+        try:
+            if self._ended is not None:
+                self._ended(active, error)
+        finally:
+            active._operation.end(error)  # noqa: SLF001 - the two are one
 
     def __enter__(self) -> Any:
         active, context = self._begin()
@@ -144,8 +153,10 @@ class Spanned:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         active, token = self._stack.pop()
-        self._end(active, error)
-        otel.detach(token)
+        try:
+            self._end(active, error)
+        finally:
+            otel.detach(token)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()
@@ -272,11 +283,24 @@ def checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def fitted(attributes: Attributes | object) -> dict[str, Any]:
+    """Attributes by their full keys. What does not fit is left out and said once."""
+    if not isinstance(attributes, Mapping):
+        _say("attributes", "", f"attributes of type {type(attributes).__name__}, not a mapping, are left out")
+        return {}
+    return {key: found for key, value in attributes.items() if (found := fitting(key, value)) is not None}
+
+
 def fitting(key: str, value: Any) -> Any:
-    """The value as its attribute's type, or None if it is of another; keys of other conventions are not judged."""
+    """The value as its attribute's type, or None if it is of another; keys of other conventions are judged by what OTLP carries."""
     value = value.value if isinstance(value, Enum) else value
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
+    if isinstance(value, str):
+        value = legible(value)
+    elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        _say(key, "large", f"{key} has 64 bits; a larger number is left out")
+        return None
     wanted = TYPES.get(key) or _FOREIGN.get(key)
     if wanted is None or _is(wanted, value):
         return value

@@ -13,7 +13,7 @@ from opentelemetry import baggage
 
 from eigenspan.instrument._prices import ledger
 from eigenspan.sdk.content import circuit_facts, outcome_facts
-from eigenspan.sdk.spanned import Active, Attributes, Spanned, checked, telemetry
+from eigenspan.sdk.spanned import Active, Attributes, Spanned, checked, fitted, telemetry
 from eigenspan.semconv import arguments as a
 from eigenspan.semconv import attributes as q
 from eigenspan.semconv import metrics as m
@@ -32,7 +32,7 @@ class Run(Active):
         self.declared = True
         self.set(outcome_degraded=degraded, result_confidence=confidence)
         name = str(baggage.get_baggage(q.QUANTUM_WORKFLOW_NAME) or "")
-        labels = {q.QUANTUM_OUTCOME_DEGRADED: degraded, **_request()}
+        labels = {q.QUANTUM_OUTCOME_DEGRADED: bool(degraded), **_request()}
         telemetry().metrics.derive(m.QUANTUM_OUTCOME_ANSWERS, 1, labels)
         if success:
             ledger.succeed(name)
@@ -54,7 +54,7 @@ def workflow(
         "request_correlation_id": correlation_id,
         "request_tenant": tenant,
     }
-    return Spanned(s.WORKFLOW, checked({**more, **given}) | dict(attributes or {}), carry=True, active=Run)
+    return Spanned(s.WORKFLOW, checked({**more, **given}) | fitted(attributes or {}), carry=True, active=Run)
 
 
 def stage(kind: s.SpanType, target: str = "", attributes: Attributes | None = None) -> Spanned:
