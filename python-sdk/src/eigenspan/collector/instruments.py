@@ -104,7 +104,6 @@ PREPARED = (
     pl.when(pl.col("retries") > 0)
     .then(pl.when(pl.col("span_type") == s.SUBMIT.type).then(1).otherwise("retries"))
     .alias("retries"),
-    pl.when(pl.col("cost") >= 0).then("cost"),
 )
 """Columns of the scope `known`, made once for all instruments: what a span's name says, and what is to be added."""
 _STAGED = pl.coalesce(

@@ -131,6 +131,8 @@ class SpanMetrics:
                     [({}, self.forgotten)]),
             *family("eigenspan_metric_labels_overflowed_total", "counter", "Label values counted under other.",
                     [({"metric": name}, s.overflowed) for name, s in self.series.items() if s.overflowed]),
+            *family("eigenspan_metric_values_refused_total", "counter", "Values left out: not finite, or they would lower a counter.",
+                    [({"metric": name}, s.refused) for name, s in self.series.items() if s.refused]),
         ]  # fmt: skip
 
     def save(self) -> dict[str, bytes]:

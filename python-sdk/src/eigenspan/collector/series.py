@@ -52,7 +52,7 @@ class Series:
         self.exemplars: dict[Labels, Exemplar] = {}  # of kept traces
         self.waiting: dict[Labels, dict[TraceKey, tuple[Exemplar, int]]] = {}  # of undecided ones, with the log time
         self.dirty: set[Labels] = set()
-        self.overflowed = 0
+        self.overflowed = self.refused = 0
 
     @property
     def lasting(self) -> bool:
@@ -192,7 +192,10 @@ class Counting:
     def _count(
         self, instrument: Instrument, series: Series, spans: pl.DataFrame, labels: list[Labels | None], number: Ints
     ) -> None:
-        """Count under one instrument; of spans whose labels are None nothing is."""
+        """Count under one instrument; of spans whose labels are None nothing is.
+
+        One value that is not finite would spoil a sum for good, and a counter never falls: such values are refused.
+        """
         chosen = np.array([one is not None for one in labels])
         if instrument.value is None:
             amounts = np.bincount(number, minlength=len(labels)).astype(np.float64)
@@ -202,7 +205,12 @@ class Counting:
         if column.null_count() == len(column):
             return
         values = column.cast(pl.Float64).to_numpy()
-        rows = np.flatnonzero(chosen[number] & ~np.isnan(values))
+        usable = np.isfinite(values)
+        if instrument.kind == "counter":
+            usable &= values >= 0
+        meant = chosen[number]
+        series.refused += int(np.count_nonzero(meant & ~usable & column.is_not_null().to_numpy()))
+        rows = np.flatnonzero(meant & usable)
         if not len(rows):
             return
         values, own = values[rows], (np.cumsum(chosen) - 1)[number[rows]]
