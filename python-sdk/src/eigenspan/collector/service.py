@@ -219,6 +219,7 @@ class Collector:
                 int(sampling.window * 1e9),
                 int(settings.service.log.keep_for * 1e9),
                 settings.service.log.keep_bytes,
+                settings.service.log.reserve_bytes,
             ),
             stage=turns.stage if turns else untraced,
         )  # fmt: skip
