@@ -122,6 +122,25 @@ def test_what_is_refused_is_parked_and_nothing_else_is(state, poison):
     assert dict(reasons) == {i: f"not [{i}]" for i in poison}
 
 
+def test_what_a_far_end_says_is_logged_once_a_minute_and_without_control_characters(state, caplog, monkeypatch):
+    def answer(traces):
+        raise Refused(f"no {traces}\n\x1b[31mERROR forged\u202e")
+
+    log, now_s = Log(), [0.0]
+    monkeypatch.setattr("eigenspan.collector.export.time.monotonic", lambda: now_s[0])
+    w = worker(state, FarEnd(answer), log)
+    owe(state, *(log.item(i) for i in range(1, 13)))
+    empty(w)
+    now_s[0] = 61.0
+    owe(state, log.item(13))
+    empty(w)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "1 set aside" in first
+    assert "12 set aside" in second
+    assert all(c.isprintable() for c in first + second + "".join(row.reason for row in state.parked()))
+    assert len(state.parked()) == 13
+
+
 def test_a_far_end_that_is_away_gets_it_later_in_order_and_byte_for_byte(state):
     away = [True]
 

@@ -115,7 +115,7 @@ def test_a_flipped_bit_in_the_middle_is_quarantined_and_no_position_is_given_twi
     log.close()
 
 
-def test_what_follows_from_the_log_may_know_later_positions(tmp_path):
+def test_what_follows_from_the_log_may_know_later_positions(tmp_path, caplog):
     log = Log(tmp_path / "log")
     append(log, b"a", b"b")
     log.close()
@@ -124,6 +124,7 @@ def test_what_follows_from_the_log_may_know_later_positions(tmp_path):
     log = Log(tmp_path / "log")
     assert log.next_position == 2
     log.not_before(3)
+    assert "the log ends at position 1, and what follows from it goes to 2" in caplog.text
     assert append(log, b"c") == [3]
     log.not_before(1)
     assert append(log, b"d") == [4]

@@ -169,8 +169,13 @@ def test_what_is_no_measurement_is_refused_and_said(metric, column, value):
 
 def test_shots_of_many_circuits_do_not_overflow():
     metrics = SpanMetrics()
-    metrics.count(spans({"span_id": 1, "stage": "execute", "shots": 2**62, "circuits": 2, "position": 1}))
-    assert read(metrics.prometheus())["quantum_circuit_shots_total"] == {(): 2.0**63}
+    shots = enumerate((2**51, 2**62), 1)  # the latter twice is 2⁶³, which is no number of shots
+    metrics.count(
+        spans(*({"span_id": i, "stage": "execute", "shots": n, "circuits": 2, "position": 1} for i, n in shots))
+    )
+    found = read(metrics.prometheus())
+    assert found["quantum_circuit_shots_total"] == {(): 2.0**52}
+    assert found["eigenspan_metric_values_refused_total"] == {(("metric", "quantum.circuit.shots"),): 1}
 
 
 def test_long_texts_are_not_remembered():
@@ -418,3 +423,30 @@ def test_prometheus_accepts_the_text():
     text = "\n".join(metrics.prometheus()) + "\n"
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "column", ["queue_s", "execution_s", "job_s", "cost", "qpu_s", "fidelity", "coherence_margin_s"]
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_spoils_no_metric_and_is_counted(column, value):
+    usual = {"stage": "execute", "backend": "x", "provider": "p", "currency": "USD"} | {column: 0.5}
+    metrics, expected = SpanMetrics(), SpanMetrics()
+    metrics.count(spans(usual, usual | {"span_id": 2, column: value}))
+    expected.count(spans(usual, usual | {"span_id": 2, column: None}))
+    refused = [line for line in metrics.prometheus() if "values_refused" in line and not line.startswith("#")]
+    if column != "execution_s":  # without it, the span's own duration counts
+        assert [line for line in metrics.prometheus() if "values_refused" not in line] == expected.prometheus()
+    assert refused
+    assert "nan" not in str(metrics.save()).lower()
+
+
+@pytest.mark.parametrize("column", ["shots", "cost", "qpu_s"])
+def test_a_counter_never_falls(column):
+    name = {"shots": "quantum_circuit_shots", "cost": "quantum_cost_spend", "qpu_s": "quantum_usage_qpu_time_seconds"}
+    usual = {"stage": "execute", "backend": "x", "provider": "p", "currency": "USD"}
+    metrics = SpanMetrics()
+    metrics.count(spans(usual | {column: 7}, usual | {"span_id": 2, column: -5}))
+    found = read(metrics.prometheus())
+    assert list(found[f"{name[column]}_total"].values()) == [7]
+    assert sum(found["eigenspan_metric_values_refused_total"].values()) >= 1

@@ -20,6 +20,7 @@ from eigenspan.collector.decided import Decided
 from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
+from eigenspan.collector.files import Files
 from eigenspan.collector.log import Log
 from eigenspan.collector.measure import SpanMetrics
 from eigenspan.collector.pipeline import Limits, Pipeline
@@ -316,6 +317,22 @@ def test_a_log_that_is_full_closes_the_door_until_there_is_room(tmp_path):
         w.sent()
         w.tick(20 * SECOND)
         w.tick(21 * SECOND)
+        assert w.door.admission.open
+
+
+@pytest.mark.parametrize(
+    ("free", "all_", "open_"),
+    [(1000, 1 << 40, True), (999, 1 << 40, False), (999, 9990, True), (998, 9990, False), (0, 0, True)],
+)
+def test_a_disk_that_runs_short_closes_the_door_while_there_is_room_to_decide(tmp_path, monkeypatch, free, all_, open_):
+    with way(tmp_path, reserve_bytes=1000) as w:
+        monkeypatch.setattr(Files, "free", lambda self, path: (free, all_))
+        w.door.send(request({"status": 2}), log_ns=SECOND)
+        assert w.tick(4 * SECOND) == 1
+        assert w.door.admission.open == open_
+        assert open_ or "reserve_bytes" in w.door.admission.reason
+        monkeypatch.undo()
+        w.tick(5 * SECOND)
         assert w.door.admission.open
 
 

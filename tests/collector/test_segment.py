@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import zlib
 
@@ -100,3 +101,13 @@ def test_a_signal_of_a_later_version_is_damage_and_not_an_exception():
     damage, record = segment.read_records(bytes(data))
     assert "signal 9" in damage.reason
     assert record.position == 8
+
+
+def test_the_search_past_damage_tries_few_checksums(monkeypatch):
+    noise = random.Random(3).randbytes(1 << 20)
+    sound, _ = segment.encode_record(7, payload(noise[:100]), 5, digest(1))
+    tried, decode = [], segment.decode_record
+    monkeypatch.setattr(segment, "decode_record", lambda data, offset: tried.append(offset) or decode(data, offset))
+    found = [*segment.read_records(noise + sound + noise + sound, 0)]
+    assert [type(item).__name__ for item in found] == ["Damage", "Record"] * 2
+    assert len(tried) < 50

@@ -51,6 +51,7 @@ BOUNDS = [
     ("service.engine", ["python", "auto", "kernel"], ["rust"]),
     ("service.log.segment_bytes", [4096], [4095]),
     ("service.log.max_bytes", [1 << 20], [0]),
+    ("service.log.reserve_bytes", [0], [-1]),
     ("service.store.max_age_days", [1], [0, 0.5]),
     ("exporters", [{}, {"store": None}], [[], {"otlp": {"endpoint": "h:1", "timeout": 0}}, {"x": {"type": "kafka"}}]),
 ]

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web.test_tempo import NS, START, client, store
+from tests.web.test_tempo import NS, START, client, store, workflow
 
 __all__ = ["client", "store"]
 WINDOW = "&query.startTimeMin=2026-01-01T00:00:00Z&query.startTimeMax=2026-01-02T00:00:00.5%2B00:00"
@@ -47,6 +47,15 @@ def test_a_trace_in_the_shape_of_the_ui(client):
             {"key": "error", "type": "bool", "value": True}, {"key": "w3c.tracestate", "type": "string", "value": "ot=th:0"},
         ],
     }  # fmt: skip
+
+
+def test_numbers_that_json_has_not_are_text(client, store):
+    odd = {"nan": float("nan"), "up": float("inf"), "down": float("-inf")}
+    store.write([("", (4).to_bytes(16, "big"), "r", workflow(4, **odd))])
+    body = client.get(f"/jaeger/api/traces/{4:x}").text
+    (trace,) = json.loads(body, parse_constant=pytest.fail)["data"]
+    tags = {tag["key"]: (tag["type"], tag["value"]) for tag in trace["spans"][1]["tags"]}
+    assert [tags[key] for key in odd] == [("float64", "nan"), ("float64", "inf"), ("float64", "-inf")]
 
 
 def test_a_trace_as_otlp(client):

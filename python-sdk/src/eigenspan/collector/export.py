@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -28,10 +29,18 @@ REQUEST_BYTES = 3 << 20
 _RETRY_S = (0.5, 30.0)
 _LONGEST_WAIT_S = 3600.0  # whatever the far end asks for
 _IDLE_S = 1.0
+_SAID_EVERY_S = 60.0
 _logger = logging.getLogger(__name__)
 
 
-class Retry(EigenspanError):
+class _Answer(EigenspanError):
+    """What a far end said: foreign text, which goes to logs and terminals without control characters."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in message))
+
+
+class Retry(_Answer):
     """The far end cannot take it now. `after_s`: when it asked us to come back, if it said so."""
 
     def __init__(self, message: str, after_s: float | None = None) -> None:
@@ -39,7 +48,7 @@ class Retry(EigenspanError):
         self.after_s = after_s
 
 
-class Refused(EigenspanError):
+class Refused(_Answer):
     """The far end will never take this."""
 
 
@@ -113,7 +122,8 @@ class Worker:
         self.name, self._stage = name, stage
         self._destination, self._state, self._read, self._engine = destination, state, read, engine
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self._failures = 0
+        self._failures = self._unsaid = 0
+        self._said_s = -_SAID_EVERY_S
         self.signals = destination.signals
         self.counts: Counter[str] = Counter()
         self.last_error = ""
@@ -207,7 +217,15 @@ class Worker:
             return
         self._state.park(self.name, batch[0].id, reason)
         self.counts["parked_rows"] += 1
-        self._note(f"trace {batch[0].item.trace.hex()} set aside: {reason}")
+        self._set_aside(f"trace {batch[0].item.trace.hex()} set aside: {reason}")
+
+    def _set_aside(self, message: str) -> None:
+        """A line a minute at the most, however many are refused: `outbox list` has them all."""
+        self.last_error, self._unsaid = message, self._unsaid + 1
+        now_s = time.monotonic()
+        if now_s >= self._said_s + _SAID_EVERY_S:
+            _logger.warning("exporter %s: %d set aside; the last one: %s", self.name, self._unsaid, message)
+            self._said_s, self._unsaid = now_s, 0
 
     def _note(self, message: str) -> None:
         if message != self.last_error:

@@ -45,6 +45,11 @@ class Files:
         """The file's length in bytes."""
         return os.fstat(fd).st_size
 
+    def free(self, path: Path) -> tuple[int, int]:
+        """Bytes that the file system of `path` has left for us, and all that it has."""
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+
     def truncate(self, fd: int, length: int) -> None:
         """Cut the file to `length` bytes."""
         os.ftruncate(fd, length)

@@ -122,6 +122,11 @@ class Log:
 
     def not_before(self, position: int) -> None:
         """Give out no position below `position`: what follows from the log may know more of them than the log still holds."""
+        if 1 < self._next < position:
+            _logger.error(
+                "the log ends at position %d, and what follows from it goes to %d: the payloads between are lost",
+                self._next - 1, position - 1,
+            )  # fmt: skip
         self._next = max(self._next, position)
 
     @property
@@ -149,6 +154,11 @@ class Log:
     def size_bytes(self) -> int:
         """Bytes of all segments on disk."""
         return sum(s.end for s in self._segments)
+
+    def is_short_of(self, reserve_bytes: int) -> bool:
+        """Whether the disk has less left than that, and less than a tenth of all that it has."""
+        free, all_ = self._files.free(self._directory)
+        return free < min(reserve_bytes, all_ // 10)
 
     def append(self, payloads: Sequence[Payload], digests: Sequence[bytes], log_ns: int) -> list[int]:
         """Make `payloads` durable and return their positions.

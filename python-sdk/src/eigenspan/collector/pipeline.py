@@ -48,12 +48,16 @@ _HOUSEKEEPING_NS = 5_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When the door closes, how long decisions are remembered, and how much of what was dropped stays in the log."""
+    """When the door closes, how long decisions are remembered, and how much of what was dropped stays in the log.
+
+    `reserve_bytes`: what the door leaves of the disk for decisions and deliveries, without which no room is ever won again.
+    """
 
     log_bytes: int
     window_ns: int
     keep_ns: int = 0
     keep_bytes: int = 0
+    reserve_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -277,8 +281,10 @@ class Pipeline:
 
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:
-            self.receiver.admit(
-                Admission(open=False, reason="the log has reached service.log.max_bytes", retry_after_s=5.0)
-            )
+            reason = "the log has reached service.log.max_bytes"
+        elif self.log.is_short_of(self.limits.reserve_bytes):
+            reason = "the disk has less left than service.log.reserve_bytes"
         else:
             self.receiver.admit(Admission())
+            return
+        self.receiver.admit(Admission(open=False, reason=reason, retry_after_s=5.0))

@@ -16,6 +16,7 @@ byte. Positions rise within a file; they need not be consecutive.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,8 @@ _RECORD = struct.Struct("<IQQQBBH16s")
 RECORD_BYTES = _CRC.size + _RECORD.size
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 _CARRIED = 1
+_PLAUSIBLE = re.compile(rb"(?s)(?=.{14}\0\0.{16}[\0-%c])" % (len(SIGNALS) - 1))
+"""Where a record may begin: its position is below 2^48 and its signal known. Checksums are too dear to try everywhere."""
 _NUMBER = {signal: number for number, signal in enumerate(SIGNALS)}
 
 
@@ -137,15 +140,12 @@ def read_records(data: bytes | memoryview, offset: int = HEADER_BYTES) -> Iterat
 
 
 def _next_sound(data: bytes | memoryview, offset: int) -> int | None:
-    last = len(data) - RECORD_BYTES
-    while offset <= last:
-        (length,) = _CRC.unpack_from(data, offset + _CRC.size)
-        if length <= len(data) - offset - RECORD_BYTES and data[offset + _CRC.size + 28] < len(SIGNALS):
-            try:
-                decode_record(data, offset)
-            except ValueError:
-                pass
-            else:
-                return offset
-        offset += 1
+    while found := _PLAUSIBLE.search(data, offset):
+        offset = found.start()
+        try:
+            decode_record(data, offset)
+        except ValueError:
+            offset += 1
+        else:
+            return offset
     return None

@@ -200,7 +200,10 @@ class Counting:
     def _count(
         self, instrument: Instrument, series: Series, spans: pl.DataFrame, labels: list[Labels | None], number: Ints
     ) -> None:
-        """Count under one instrument; of spans whose labels are None nothing is."""
+        """Count under one instrument; of spans whose labels are None nothing is.
+
+        One value that is not finite would spoil a sum for good, and a counter never falls: such values are refused.
+        """
         chosen = np.array([one is not None for one in labels])
         if instrument.value is None:
             amounts = np.bincount(number, minlength=len(labels)).astype(np.float64)

@@ -53,6 +53,7 @@ from eigenspan.collector.state import State
 from eigenspan.collector.telemetry import Telemetry
 from eigenspan.collector.traces import Traces
 from eigenspan.collector.watch import CONTRACT
+from eigenspan.damage import open_or_set_aside
 from eigenspan.schema.registry import registry
 from eigenspan.store.schedule import Schedule
 from eigenspan.store.traces import TraceStore
@@ -123,19 +124,28 @@ def certificates(tls: ListenerTls | None) -> Certificates | None:
 
 def open_state(path: Path) -> State:
     """The state at `path`. One that is damaged is set aside; what follows from the log is then worked out again from it."""
-    try:
-        return State(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise EigenspanError(f"{path} cannot be opened: {error}") from error
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(path.with_name(f"{path.name}.bad{suffix}"))
+
+    def said(how: str) -> None:
         _logger.error(
             "%s is damaged (%s); set aside as .bad. Every trace that the log holds is decided again, and may be sent twice",
-            path, error,
+            path, how,
         )  # fmt: skip
-        return State(path)
+
+    try:
+        return open_or_set_aside(path, State, said)
+    except sqlite3.OperationalError as error:
+        raise EigenspanError(f"{path} cannot be opened: {error}") from error
+
+
+def open_calibrations(path: Path) -> CalibrationStore:
+    """The calibrations at `path`. Damaged ones are set aside; those that SDKs ship, files and polls come in again."""
+
+    def said(how: str) -> None:
+        _logger.error(
+            "%s is damaged (%s); set aside as .bad. What was imported by hand is to be imported again", path, how
+        )
+
+    return open_or_set_aside(path, CalibrationStore, said)
 
 
 def receives_natively(settings: Settings) -> bool:
@@ -178,7 +188,7 @@ class Collector:
         self.store = TraceStore(data / "traces", max_age_days=limits.max_age_days, max_bytes=limits.max_bytes)
         when_closed(self.store.close)
         self.archive = schedule(data / "traces", limits)
-        self.calibrations = CalibrationStore(data / "calibration.db")
+        self.calibrations = open_calibrations(data / "calibration.db")
         when_closed(self.calibrations.close)
         self._import_calibrations()
         self.poller = Poller(self.calibrations, plans(settings.processors.calibration.poll))
@@ -229,6 +239,7 @@ class Collector:
                 int(sampling.window * 1e9),
                 int(settings.service.log.keep_for * 1e9),
                 settings.service.log.keep_bytes,
+                settings.service.log.reserve_bytes,
             ),
             stage=turns.stage if turns else untraced,
         )  # fmt: skip

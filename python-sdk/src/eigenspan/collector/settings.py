@@ -373,6 +373,13 @@ class LogSettings(_Settings):
     keep_bytes: Annotated[
         int, Meta(ge=0, description="Bytes that the log may have on their account; the oldest go first.")
     ] = 2 << 30
+    reserve_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes of the disk, at the most a tenth, left for decisions; short of it clients come back.",
+        ),
+    ] = 256 << 20
 
 
 class Service(_Settings):

@@ -132,9 +132,6 @@ class State:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;" + _SCHEMA)
-        sound = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if sound != "ok":
-            raise sqlite3.DatabaseError(sound)
         row = self._db.execute("SELECT coalesce(max(id), 0) FROM item").fetchone()
         self._next_item = int(row[0]) + 1
 

@@ -7,6 +7,7 @@ nothing. Names come from outside, so their number is bounded; what finds no room
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from eigenspan.damage import open_or_set_aside
 from eigenspan.figures.runs import Run, Version
 
 QUIET_NS: Final = 30 * 60 * 10**9
 MAX_VERSIONS: Final = 10_000
+_logger = logging.getLogger(__name__)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS version (kind TEXT, name TEXT, version TEXT, first_ns INTEGER, last_ns INTEGER,
     PRIMARY KEY (kind, name, version)) WITHOUT ROWID;
@@ -46,7 +49,11 @@ class Releases:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
+        open_or_set_aside(path, lambda _: None, self._was_damaged)
         self.overflowed = 0
+
+    def _was_damaged(self, how: str) -> None:
+        _logger.error("%s is damaged (%s); set aside as .bad. What spans show is seen again", self._path, how)
 
     def see(self, runs: Iterable[Run]) -> None:
         """Take note of the versions of traces, in the order of their starts."""

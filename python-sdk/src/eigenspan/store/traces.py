@@ -8,6 +8,7 @@ put together when it is read. `day.py` says what a file holds.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import Self, TypeVar
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from eigenspan.damage import is_damage, set_aside
 from eigenspan.store import index, logs
 from eigenspan.store.day import (
     COLUMNS,
@@ -42,6 +44,7 @@ from eigenspan.store.rows import Filters, Row, merge, where
 from eigenspan.store.tree import Node, tree_of
 
 _T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
 __all__ = ["Filters", "Row", "Stored", "TraceStore"]
 _TRIM_S = 60
 _MIN_PART_BYTES = 1 << 20
@@ -92,6 +95,7 @@ class TraceStore:
         self._writer: Day | None = None
         self._readers: dict[Path, sqlite3.Connection] = {}
         self._trimmed_s = float("-inf")
+        self._damaged: set[Path] = set()  # found by a reader or the writer; the writer sets them aside
         self.removed: list[str] = []
         if not read_only:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,9 +111,7 @@ class TraceStore:
 
         The same bytes of a trace a second time, as after a delivery whose success was not noted, change nothing.
         """
-        with self._writing:
-            self._day().write(traces)
-            self._trim()
+        self._write(lambda day: day.write(traces))
 
     def write_logs(self, payloads: Iterable[tuple[str, bytes]]) -> int:
         """Store the records of (tenant, OTLP bytes) that belong to a trace; how many do not, and are left out.
@@ -122,8 +124,7 @@ class TraceStore:
             data = LogsData.FromString(otlp)
             total += sum(len(scope.log_records) for resource in data.resource_logs for scope in resource.scope_logs)
             rows += [(tenant, *found) for found in logs.split(data)]
-        with self._writing:
-            self._day().write_logs(rows)
+        self._write(lambda day: day.write_logs(rows))
         return total - len(rows)
 
     def logs(self, trace_id: str, limit: int = -1) -> list[logs.Log]:
@@ -260,17 +261,52 @@ class TraceStore:
         """What every file answers, the newest first."""
         rows: list[_T] = []
         with self._reading:
-            there = files(self.directory)
+            there = [file for file in files(self.directory) if file not in self._damaged]
             for gone in self._readers.keys() - set(there):
                 self._readers.pop(gone).close()
             for file in reversed(there):
                 try:
                     if db := self._readable(file):
                         rows += ask(db)
-                except sqlite3.OperationalError:
-                    if file.exists():
+                except sqlite3.DatabaseError as error:
+                    if is_damage(error):
+                        self._found_damaged(file, error)
+                    elif file.exists():
                         raise  # else: removed since it was listed
         return rows
+
+    def _write(self, work: Callable[[Day], None]) -> None:
+        """Write to today's file; to a new one where that is damaged."""
+        with self._writing:
+            self._set_aside_damaged()
+            path = file_to_write(self.directory, self._today(), self._part_bytes)
+            try:
+                work(self._day())
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._found_damaged(path, error)
+                self._set_aside_damaged()
+                work(self._day())
+            self._trim()
+
+    def _found_damaged(self, file: Path, error: sqlite3.Error) -> None:
+        if file not in self._damaged:
+            self._damaged.add(file)
+            _logger.error(
+                "%s is damaged (%s); what is in it is left out. The collector sets it aside as .bad", file, error
+            )
+
+    def _set_aside_damaged(self) -> None:
+        while self._damaged:
+            file = self._damaged.pop()
+            if self._writer and self._writer.path == file:
+                self._writer.close()
+                self._writer = None
+            with self._reading:
+                if db := self._readers.pop(file, None):
+                    db.close()
+                set_aside(file)
 
     def _readable(self, file: Path) -> sqlite3.Connection | None:
         """A day's file to be read; None while it is being made."""

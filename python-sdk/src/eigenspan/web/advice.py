@@ -7,6 +7,7 @@ on. The rules, in the order of their urgency:
 - backend_outage: a backend that traffic uses says that it takes no jobs, or most of its executions fail.
 - bad_release: after a release more traces fail, or they take longer by half, than before.
 - failures_up: more traces fail than in the window before, and no release explains it.
+- failures_high: more than a twentieth of the traces fail, as before, and no rule above explains it.
 - queue_backlog: jobs wait twice as long as in the window before, and over a minute.
 - drift: the calibration of a backend that traffic uses moved by more than is usual, or lost qubits.
 - slow_stage: a classical stage takes half as long again as in the window before, and a fifth of all time.
@@ -37,6 +38,7 @@ _CLOSED: Final = frozenset({"offline", "error", "maintenance"})
 _BACKLOG_S: Final = 60.0
 _LONGER: Final = 1.5
 _STAGE_SHARE: Final = 0.2
+_FAILED_SHARE: Final = 0.05
 Urgency = Literal["act", "look"]
 
 
@@ -180,6 +182,22 @@ def _failures_up(data: Measured) -> Iterator[Advice]:
         )
 
 
+def _failures_high(data: Measured) -> Iterator[Advice]:
+    failed = m.failed_rate(data.now)
+    if failed is None or failed.n < ENOUGH or failed.value <= _FAILED_SHARE:
+        return
+    if any(True for rule in (_bad_release, _backend_outage, _failures_up) for _ in rule(data)):
+        return
+    yield Advice(
+        "failures_high",
+        "act" if failed.low > _FAILED_SHARE else "look",
+        "Many traces fail",
+        f"{_percent(failed)} of traces.",
+        "Open one and see where the failure began: the trace opens on that span.",
+        (("Failed traces", between(data.since_ns, data.now_ns, errors="1")),),
+    )
+
+
 def _queue_backlog(data: Measured) -> Iterator[Advice]:
     for name in sorted({x.backend for x, _ in m.executions(data.now) if x.backend}):
         change = Change(m.queue(data.before, backend=name), m.queue(data.now, backend=name))
@@ -269,6 +287,7 @@ _RULES: Final[tuple[Callable[[Measured], Iterator[Advice]], ...]] = (
     _backend_outage,
     _bad_release,
     _failures_up,
+    _failures_high,
     _queue_backlog,
     _drift,
     _slow_stage,

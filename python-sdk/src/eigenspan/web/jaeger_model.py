@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -72,14 +73,14 @@ def _tags(attributes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tag(key: str, value: Any) -> dict[str, Any]:
-    """A typed tag; integers that JavaScript would round are text."""
+    """A typed tag; integers that JavaScript would round and numbers that JSON has not are text."""
     match value:
         case bool():
             return {"key": key, "type": "bool", "value": value}
         case int():
             return {"key": key, "type": "int64", "value": value if abs(value) <= _SAFE else str(value)}
         case float():
-            return {"key": key, "type": "float64", "value": value}
+            return {"key": key, "type": "float64", "value": value if math.isfinite(value) else str(value)}
         case bytes():
             return {"key": key, "type": "binary", "value": base64.b64encode(value).decode()}
         case str():
