@@ -116,9 +116,14 @@ def counted(message: ExportMetricsServiceRequest) -> int:
     )
 
 
+def began(message: ExportMetricsServiceRequest) -> int:
+    metric = message.resource_metrics[0].scope_metrics[0].metrics[0]
+    return metric.exponential_histogram.data_points[0].start_time_unix_nano
+
+
 @pytest.mark.parametrize(("temporality", "expected"), [("cumulative", [2, 7, 7]), ("delta", [2, 5, 0])])
 def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expected):
-    metrics, taker, times = SpanMetrics(), Taker(), iter(range(1, 100))
+    metrics, taker, times = SpanMetrics(began_ns=7), Taker(), iter(range(11, 100))
     push = Push(metrics, {"t": taker}, interval_s=60, temporality=temporality, wall_ns=lambda: next(times))
     metrics.count(spans(*({"span_id": i, "position": 1} for i in (1, 2))))
     push.send()
@@ -132,6 +137,7 @@ def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expect
     push.start()
     push.stop()
     assert [counted(message) for message in taker.taken] == expected
+    assert [began(message) for message in taker.taken[:2]] == ([7, 7] if temporality == "cumulative" else [11, 12])
     assert taker.closed
 
 
