@@ -141,6 +141,19 @@ def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expect
     assert taker.closed
 
 
+def test_a_destination_that_breaks_keeps_nothing_from_the_others():
+    class Broken(Taker):
+        def deliver(self, signal, items):
+            raise ValueError("the channel is closed")
+
+    metrics, taker = SpanMetrics(), Taker()
+    metrics.count(spans({"span_id": 1, "position": 1}))
+    push = Push(metrics, {"broken": Broken(), "t": taker}, interval_s=60, temporality="cumulative")
+    push.send()
+    push.send()
+    assert (push.failures, len(taker.taken)) == (2, 2)
+
+
 def test_the_state_of_backends_that_traffic_named():
     summary = Summary(provider="ibm", backend="ibm_x", version="v", valid_from_ns=NOW - 7200 * SECOND, num_qubits=5, readout_error_median=0.02,
                       two_qubit_error_median=0.01, single_qubit_error_median=0.001, t2_median_s=1e-4)  # fmt: skip

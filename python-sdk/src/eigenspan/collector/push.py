@@ -68,3 +68,6 @@ class Push:
             except (EigenspanError, OSError) as error:
                 self.failures += 1
                 _logger.warning("metrics were not taken by %s: %s", name, error)
+            except Exception:
+                self.failures += 1
+                _logger.exception("metrics could not be sent to %s; the next round tries again", name)
