@@ -154,6 +154,19 @@ def test_a_destination_that_breaks_keeps_nothing_from_the_others():
     assert (push.failures, len(taker.taken)) == (2, 2)
 
 
+def test_points_that_a_destination_rejects_are_said(caplog):
+    class Picky(Taker):
+        def deliver(self, signal, items):
+            super().deliver(signal, items)
+            return 3
+
+    metrics = SpanMetrics()
+    push = Push(metrics, {"t": Picky()}, interval_s=60, temporality="delta")
+    push.send()
+    assert push.failures == 1
+    assert "3 points of metrics were rejected for good by t" in caplog.text
+
+
 def test_the_state_of_backends_that_traffic_named():
     summary = Summary(provider="ibm", backend="ibm_x", version="v", valid_from_ns=NOW - 7200 * SECOND, num_qubits=5, readout_error_median=0.02,
                       two_qubit_error_median=0.01, single_qubit_error_median=0.001, t2_median_s=1e-4)  # fmt: skip

@@ -63,8 +63,11 @@ class Push:
         for name, destination in self._destinations.items():
             body = encode(self._metrics, now, self._metrics.began_ns, self._taken[name] if self._delta else None)
             try:
-                destination.deliver("metrics", [(Item("", b""), body)])
+                rejected = destination.deliver("metrics", [(Item("", b""), body)])
                 self._taken[name] = now
+                if rejected:
+                    self.failures += 1
+                    _logger.warning("%d points of metrics were rejected for good by %s", rejected, name)
             except (EigenspanError, OSError) as error:
                 self.failures += 1
                 _logger.warning("metrics were not taken by %s: %s", name, error)

@@ -208,7 +208,7 @@ class Telemetry:
             *family("otelcol_processor_tail_sampling_sampling_traces_on_memory", "gauge", "Undecided traces.", [({}, len(c.traces))]),
             *family("otelcol_process_uptime_seconds", "gauge", "Seconds since the start.", [({}, time.time() - self._started_s)]),
             *expose_backends(c.calibrations.index(), self._backends(), time.time_ns()),
-            *family("eigenspan_push_failures_total", "counter", "Metric requests that were not taken.",
+            *family("eigenspan_push_failures_total", "counter", "Metric requests that were not taken, or not whole.",
                     [({}, c.push.failures)] if c.push else []),
             *family("otelcol_exporter_queue_size", "gauge", "Outbox rows waiting.",
                     [(labels, backlog.get(w.name, (0, 0))[0]) for labels, w in exporters]),
