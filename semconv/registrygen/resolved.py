@@ -78,7 +78,7 @@ def _levels(s: Signal) -> Json:
 
 def _span(s: Signal) -> Json:
     name = s.raw["name"]["note"].strip()
-    out = _levels(s) | {"kind": s.raw["kind"], "names": [part for part in name.split("`")[1::2]]}  # noqa: C416
+    out = _levels(s) | {"kind": s.raw["kind"], "names": name.split("`")[1::2]}
     return out | {key: s.ours[key] for key in ("links", "matched_by", "foreign_required") if key in s.ours}
 
 
@@ -118,7 +118,7 @@ def _pretty(document: Json) -> str:
 def _resolved(registry: Registry, version: str, url: str) -> Json:
     newest = version == registry.version
     catalog = [_catalogued(a, deprecated=newest) for a in _attributes(registry, version)]
-    catalog += [{"key": key, **{k: v for k, v in a.items()}} for key, a in FOREIGN.items()]  # noqa: C416
+    catalog += [{"key": key, **a} for key, a in FOREIGN.items()]
     base = {a["key"]: i for i, a in enumerate(catalog)}
     signals: Json = {"spans": [], "metrics": [], "events": [], "entities": []}
     groups: list[Json] = []

@@ -99,6 +99,26 @@ def test_a_batch_is_all_or_nothing(store: CalibrationStore, ibm: dict[str, Snaps
     assert store.put(ibm["props_lima.json"]).outcome == "new"
 
 
+def test_a_batch_that_cannot_be_committed_leaves_the_store_usable(
+    store: CalibrationStore, ibm: dict[str, Snapshot]
+) -> None:
+    """As where the disk is full: SQLite then leaves the transaction open."""
+    snapshot = next(iter(ibm.values()))
+    before = counts(store)
+
+    def fail_at_the_commit() -> None:
+        with store.batch():
+            store.put(snapshot)
+            store._db.execute("PRAGMA defer_foreign_keys=ON")
+            store._db.execute("INSERT INTO observations VALUES ('p', 'b', 1, 'no such document', '')")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        fail_at_the_commit()
+    assert counts(store) == before
+    assert store.put(snapshot).outcome == "new"
+    assert len(store.index().backends) == 1
+
+
 def test_a_snapshot_with_a_false_version_is_refused(
     store: CalibrationStore, raw_ibm: dict[str, dict[str, Any]]
 ) -> None:

@@ -46,6 +46,10 @@ BAD = {
         "exporters={otlp: {endpoint: 'h:1', headers: {Authorization: \"HUSH\\n\"}}}",
         "exporters",
     ),
+    "a header of own traces with a newline": (
+        "service.telemetry.traces={processors: [{batch: {exporter: {otlp: {endpoint: 'h:1', headers: {a: \"HUSH\\n\"}}}}}]}",
+        "service.telemetry.traces",
+    ),
     "broken YAML in a token": ("receivers.otlp.auth.tokens=[HUSH", "receivers.otlp.auth.tokens"),
 }
 

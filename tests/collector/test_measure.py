@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections import Counter, defaultdict
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -234,6 +235,23 @@ def test_what_was_counted_is_not_counted_again_after_a_replay():
     third = SpanMetrics()
     third.load({name.removeprefix("metrics."): value for name, value in disk.items()})
     assert_same(third, again)
+
+
+def test_counts_that_go_on_after_a_restart_began_when_they_began():
+    """A cumulative point whose start is later means that its counter began anew."""
+    metrics = SpanMetrics(began_ns=5)
+    metrics.count(spans({"span_id": 1, "position": 1}))
+    again = SpanMetrics(began_ns=9)
+    again.load({name.removeprefix("metrics."): value for name, value in metrics.save().items()})
+    assert again.began_ns == 5
+
+
+def test_counts_under_labels_that_a_metric_no_longer_has_are_left_out():
+    metrics = SpanMetrics()
+    metrics.count(spans({"span_id": 1, "position": 1}))
+    row = msgspec.msgpack.encode(("eigenspan.span.errors", ("one", "two"), 3.0, {}))
+    metrics.load({"77": row})
+    assert "eigenspan_span_errors_total" not in read(metrics.prometheus())
 
 
 def test_spans_read_again_at_start_are_known_when_a_client_sends_them_again():

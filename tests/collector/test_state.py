@@ -140,9 +140,10 @@ def test_a_batch_ends_at_its_bytes_and_holds_one_signal(state):
     batch = state.waiting("a")
     assert [o.item.trace[0] for o in batch] == [1, 2, 3, 4, 5]
     state.sent("a", [o.id for o in batch])
-    assert [o.signal for o in state.waiting("a")] == ["metrics"]
-    after = state.waiting("a")[0].id
-    assert waiting(state, "a", after=after) == [6]
+    (metrics,) = state.waiting("a")
+    assert metrics.signal == "metrics"
+    state.sent("a", [metrics.id])
+    assert waiting(state, "a") == [6]
 
 
 def test_the_size_counts_spans_and_what_is_added():

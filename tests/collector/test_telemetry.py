@@ -116,9 +116,14 @@ def counted(message: ExportMetricsServiceRequest) -> int:
     )
 
 
+def began(message: ExportMetricsServiceRequest) -> int:
+    metric = message.resource_metrics[0].scope_metrics[0].metrics[0]
+    return metric.exponential_histogram.data_points[0].start_time_unix_nano
+
+
 @pytest.mark.parametrize(("temporality", "expected"), [("cumulative", [2, 7, 7]), ("delta", [2, 5, 0])])
 def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expected):
-    metrics, taker, times = SpanMetrics(), Taker(), iter(range(1, 100))
+    metrics, taker, times = SpanMetrics(began_ns=7), Taker(), iter(range(11, 100))
     push = Push(metrics, {"t": taker}, interval_s=60, temporality=temporality, wall_ns=lambda: next(times))
     metrics.count(spans(*({"span_id": i, "position": 1} for i in (1, 2))))
     push.send()
@@ -132,7 +137,34 @@ def test_what_a_destination_did_not_take_comes_with_the_next(temporality, expect
     push.start()
     push.stop()
     assert [counted(message) for message in taker.taken] == expected
+    assert [began(message) for message in taker.taken[:2]] == ([7, 7] if temporality == "cumulative" else [11, 12])
     assert taker.closed
+
+
+def test_a_destination_that_breaks_keeps_nothing_from_the_others():
+    class Broken(Taker):
+        def deliver(self, signal, items):
+            raise ValueError("the channel is closed")
+
+    metrics, taker = SpanMetrics(), Taker()
+    metrics.count(spans({"span_id": 1, "position": 1}))
+    push = Push(metrics, {"broken": Broken(), "t": taker}, interval_s=60, temporality="cumulative")
+    push.send()
+    push.send()
+    assert (push.failures, len(taker.taken)) == (2, 2)
+
+
+def test_points_that_a_destination_rejects_are_said(caplog):
+    class Picky(Taker):
+        def deliver(self, signal, items):
+            super().deliver(signal, items)
+            return 3
+
+    metrics = SpanMetrics()
+    push = Push(metrics, {"t": Picky()}, interval_s=60, temporality="delta")
+    push.send()
+    assert push.failures == 1
+    assert "3 points of metrics were rejected for good by t" in caplog.text
 
 
 def test_the_state_of_backends_that_traffic_named():

@@ -101,6 +101,23 @@ def test_a_version_that_is_not_published_is_said_once() -> None:
     assert [f.id for f in found] == ["eigenspan.unknown_schema_version"]
 
 
+def test_held_to_a_version_that_knows_no_operations() -> None:
+    span = Span(trace_id=b"\1" * 16, span_id=b"\2" * 8, name="execute x")
+    put_key(span, "quantum.operation.name", "execute")
+    assert isinstance(validate(data([span]), version="0.1.0"), list)
+
+
+def test_what_is_held_does_not_grow_with_the_urls_that_senders_make_up() -> None:
+    validator = Validator(traces=False)
+    family = SCHEMA_URL.rpartition("/")[0]
+    found = 0
+    for i in range(1500):
+        for url in (f"https://other{i}.example/schemas/1.0.0", f"{family}/9.{i}.0"):
+            found += sum(1 for b in batches(data([], url)) for _ in validator.check(b))
+    assert len(validator._registries) == 1
+    assert found == 1000
+
+
 def test_the_first_version_knows_its_own_names() -> None:
     span = Span(trace_id=b"\1" * 16, span_id=b"\2" * 8, name="quantum_circuit_run")
     put_key(span, "quantum.device", "ibm_torino")

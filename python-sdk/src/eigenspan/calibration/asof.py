@@ -30,8 +30,6 @@ _AS_OF, _UNCONFIRMED = (np.uint8(KINDS.index(kind)) for kind in ("as_of", "as_of
 _FOREVER: Final = 2**63 - 1
 _CACHE_LIMIT: Final = 4096  # names come from senders: remember a bounded number of them
 
-Int64s = npt.NDArray[np.int64]
-
 
 class Match(msgspec.Struct, frozen=True):
     """The snapshot in force, by which key it was found, and in words why this one or none."""

@@ -29,9 +29,6 @@ THRESHOLDS: Final[dict[Metric, float]] = {
     "two_qubit_error": 0.25,
 }
 """The relative change of a median from which on it is significant; that of a typical site is from twice this on."""
-UNITS: Final[dict[Metric, str]] = {
-    "t1": "s", "t2": "s", "readout_error": "1", "single_qubit_error": "1", "two_qubit_error": "1",
-}  # fmt: skip
 STALE_S: Final = 7 * 86_400.0
 Values = dict[str, float]
 

@@ -147,16 +147,17 @@ class CalibrationStore:
             self._depth += 1
             try:
                 yield
+                if self._depth == 1:
+                    self._db.execute("COMMIT")
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
+                if self._depth == 1:
                     self._fresh, self._put = [], False
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
                 raise
-            self._depth -= 1
+            finally:
+                self._depth -= 1
             if self._depth == 0:
-                self._db.execute("COMMIT")
                 self._stale_streams = True
                 if self._put:
                     if self._seen is not None:

@@ -40,12 +40,14 @@ class _Totals(msgspec.Struct, array_like=True):
     errors: int
     repeated: int
     traces: list[tuple[str, bool, int]]
+    began_ns: int = 0
 
 
 class SpanMetrics:
-    """Every instrument's series, and traces by rule and verdict."""
+    """Every instrument's series, and traces by rule and verdict. `began_ns`: when the counts were nought, by the wall's clock."""
 
-    def __init__(self, max_series: int = 2000) -> None:
+    def __init__(self, max_series: int = 2000, *, began_ns: int = 0) -> None:
+        self.began_ns = began_ns
         self.series = {i.metric.name: Series(i, max_series) for i in INSTRUMENTS}
         self.traces: Counter[tuple[str, bool]] = Counter()
         self.trace_durations: dict[str, Histogram] = {}  # by rule
@@ -139,7 +141,8 @@ class SpanMetrics:
         """What changed since `saved` was last called, by name, for the state."""
         encode = msgspec.msgpack.encode
         traces = [(*key, n) for key, n in self.traces.items()]
-        out = {f"{STATE}totals": encode(_Totals(self.through, self.spans, self.errors, self.repeated, traces))}
+        totals = _Totals(self.through, self.spans, self.errors, self.repeated, traces, self.began_ns)
+        out = {f"{STATE}totals": encode(totals)}
         for name, series in self.series.items():
             for labels in series.dirty:
                 number = self._numbers.setdefault((name, labels), self._next)
@@ -160,19 +163,22 @@ class SpanMetrics:
             series.dirty.clear()
 
     def load(self, saved: Mapping[str, bytes]) -> None:
-        """Take up counts that `save` gave, without `STATE` in the names; of metrics that are gone they are left out."""
+        """Take up counts that `save` gave, without `STATE` in the names.
+
+        Those of metrics that are gone, or have other labels now, are left out.
+        """
         for name, value in saved.items():
             if name == "totals":
                 totals = msgspec.msgpack.decode(value, type=_Totals)
                 self.through, self.spans, self.errors = totals.through, totals.spans, totals.errors
-                self.repeated = totals.repeated
+                self.repeated, self.began_ns = totals.repeated, totals.began_ns or self.began_ns
                 self.traces.update({(rule, keep): n for rule, keep, n in totals.traces})
                 continue
             row = msgspec.msgpack.decode(value, type=_Saved)
             self._next = max(self._next, int(name) + 1 if name.isdigit() else 0)
             if name.startswith("rule."):
                 self.trace_durations[row.labels[0]] = Histogram(Counter(row.cells), row.value)
-            elif series := self.series.get(row.metric):
+            elif (series := self.series.get(row.metric)) and len(row.labels) == len(series.instrument.labels):
                 self._numbers[row.metric, row.labels] = int(name)
                 if series.instrument.kind == "histogram":
                     series.histograms[row.labels] = Histogram(Counter(row.cells), row.value)

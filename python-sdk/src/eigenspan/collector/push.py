@@ -36,8 +36,7 @@ class Push:
     ) -> None:
         self._metrics, self._destinations, self._interval_s = metrics, destinations, interval_s
         self._delta, self._wall_ns = temporality == "delta", wall_ns
-        self._start_ns = wall_ns()
-        self._taken: dict[str, Snapshot] = dict.fromkeys(destinations, snapshot(metrics, self._start_ns))
+        self._taken: dict[str, Snapshot] = dict.fromkeys(destinations, snapshot(metrics, wall_ns()))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="eigenspan-push", daemon=True)
         self.failures = 0
@@ -62,10 +61,16 @@ class Push:
         """One round; a destination that does not take it is counted, and gets it with the next."""
         now = snapshot(self._metrics, self._wall_ns())
         for name, destination in self._destinations.items():
-            body = encode(self._metrics, now, self._start_ns, self._taken[name] if self._delta else None)
+            body = encode(self._metrics, now, self._metrics.began_ns, self._taken[name] if self._delta else None)
             try:
-                destination.deliver("metrics", [(Item("", b""), body)])
+                rejected = destination.deliver("metrics", [(Item("", b""), body)])
                 self._taken[name] = now
+                if rejected:
+                    self.failures += 1
+                    _logger.warning("%d points of metrics were rejected for good by %s", rejected, name)
             except (EigenspanError, OSError) as error:
                 self.failures += 1
                 _logger.warning("metrics were not taken by %s: %s", name, error)
+            except Exception:
+                self.failures += 1
+                _logger.exception("metrics could not be sent to %s; the next round tries again", name)

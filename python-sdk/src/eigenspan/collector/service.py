@@ -198,7 +198,7 @@ class Collector:
         decided = Decided(DroppedTraces(data / "dropped"))
         regret = Regret(data / "regret", self.log.whole_from)
         decided.load(self.state.kept(), self.state.dropped())
-        self.metrics = SpanMetrics()
+        self.metrics = SpanMetrics(began_ns=self.clock.wall_ns())
         self.metrics.load(self.state.saved_under(METRICS_STATE))
         self.rules.load(self.state.saved_under(SAMPLING_STATE))
         named = tuple(w for w in self.watch if w.column in self.rules.columns | {"backend", *CONTRACT.values()})

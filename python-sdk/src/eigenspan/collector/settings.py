@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from eigenspan.collector.settings_traces import ServiceTelemetry
+from eigenspan.collector.settings_traces import HeaderValue, ServiceTelemetry
 from eigenspan.semconv import tables
 
 
@@ -26,8 +26,6 @@ Endpoint = Annotated[
         description="host:port; port 0 picks a free one",
     ),
 ]
-HeaderValue = Annotated[str, Meta(pattern=r"^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$(?!\n)")]
-"""Printable ASCII without space at its ends: anything else, such as a newline from a file, would fail with its text shown."""
 
 
 class ListenerTls(_Settings, kw_only=True):

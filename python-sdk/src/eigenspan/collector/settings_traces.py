@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+HeaderValue = Annotated[str, Meta(pattern=r"^[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?$(?!\n)")]
+"""Printable ASCII without space at its ends: anything else, such as a newline from a file, would fail with its text shown."""
+
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     pass
@@ -17,8 +20,8 @@ class OtlpTraces(_Settings):
 
     endpoint: Annotated[str, Meta(min_length=1, description="HOST:PORT, or a URL; https:// for TLS.")]
     protocol: Annotated[Literal["grpc", "http/protobuf"], Meta(description="How spans are sent.")] = "grpc"
-    headers: Annotated[dict[str, str], Meta(description="Sent with every request.")] = msgspec.field(
-        default_factory=dict
+    headers: Annotated[dict[str, HeaderValue], Meta(description="Sent with every request; never logged.")] = (
+        msgspec.field(default_factory=dict)
     )
 
 

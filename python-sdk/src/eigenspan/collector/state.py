@@ -238,14 +238,14 @@ class State:
             self._db.execute("DELETE FROM dropped WHERE decided_ns < ?", (decided_before_ns,))
             self._db.execute("DELETE FROM job WHERE ended_ns < ?", (decided_before_ns,))
 
-    def waiting(self, exporter: str, *, after: int = 0, limit_bytes: int = 3 << 20) -> list[Outgoing]:
+    def waiting(self, exporter: str, *, limit_bytes: int = 3 << 20) -> list[Outgoing]:
         """The next items that `exporter` owes, oldest first, up to `limit_bytes` (at least one)."""
         out: list[Outgoing] = []
         total = 0
         for id_, signal, size, body in self._query(
             "SELECT i.id, i.signal, i.bytes, i.body FROM outbox o JOIN item i ON i.id = o.item "
-            "WHERE o.exporter = ? AND o.item > ? AND o.parked IS NULL ORDER BY o.item LIMIT 2000",
-            (exporter, after),
+            "WHERE o.exporter = ? AND o.parked IS NULL ORDER BY o.item LIMIT 2000",
+            (exporter,),
         ):
             if out and (total + size > limit_bytes or signal != out[0].signal):
                 break

@@ -114,20 +114,19 @@ class Telemetry:
         lines = [
             f"eigenspan {__version__}, up {time.time() - self._started_s:.0f} s",
             f"door        {self.trouble() or 'open'}",
-        ]
-        lines += [
             f"receive     {c.receiver.name}; {c.receiver.undrained} waiting to be taken in",
             f"log         {c.log.size_bytes} bytes",
+            f"measure     {c.metrics.spans} spans, {c.metrics.errors} errors, {c.metrics.repeated} repeated",
+            f"traces      {len(c.traces)} open with {c.traces.open_spans} spans",
+            f"decide      shares under stress times {c.pipeline.valve.factor:g}",
         ]
-        lines += [f"measure     {c.metrics.spans} spans, {c.metrics.errors} errors, {c.metrics.repeated} repeated"]
-        lines += [f"traces      {len(c.traces)} open with {c.traces.open_spans} spans"]
-        lines += [f"decide      shares under stress times {c.pipeline.valve.factor:g}"]
         for rule in c.rules.rules:
             kept, dropped = c.metrics.traces[rule.name, True], c.metrics.traces[rule.name, False]
             keys = f", {len(rule.strata.table)} keys" if rule.strata else ""
             lines.append(f"  {rule.name:20} {kept:10d} kept {dropped:10d} dropped{keys}  {rule.when or 'every trace'}")
+        backlog = c.state.backlog()
         for worker in c.workers:
-            waiting, parked = c.state.backlog().get(worker.name, (0, 0))
+            waiting, parked = backlog.get(worker.name, (0, 0))
             lines.append(
                 f"export      {worker.name}: {worker.counts['sent_spans']} spans sent, {waiting} waiting, {parked} set aside"
             )
@@ -209,7 +208,7 @@ class Telemetry:
             *family("otelcol_processor_tail_sampling_sampling_traces_on_memory", "gauge", "Undecided traces.", [({}, len(c.traces))]),
             *family("otelcol_process_uptime_seconds", "gauge", "Seconds since the start.", [({}, time.time() - self._started_s)]),
             *expose_backends(c.calibrations.index(), self._backends(), time.time_ns()),
-            *family("eigenspan_push_failures_total", "counter", "Metric requests that were not taken.",
+            *family("eigenspan_push_failures_total", "counter", "Metric requests that were not taken, or not whole.",
                     [({}, c.push.failures)] if c.push else []),
             *family("otelcol_exporter_queue_size", "gauge", "Outbox rows waiting.",
                     [(labels, backlog.get(w.name, (0, 0))[0]) for labels, w in exporters]),

@@ -81,7 +81,7 @@ class Traces:
         found = span.attributes
         type_ = span.type or found.get("otel.span.type") or ""
         if not type_ and found.get(q.QUANTUM_OPERATION_NAME) in ("submit", "execute"):
-            type_ = self.registry.operations[found[q.QUANTUM_OPERATION_NAME]]
+            type_ = self.registry.operations.get(found[q.QUANTUM_OPERATION_NAME], "")
         attributes = {key: found[key] for key in self._needed & found.keys()} if found else {}
         trace[span.span_id] = Kept(str(type_), span.parent, span.start, span.end, attributes, span.links, place)
         self._size += 1

@@ -25,6 +25,7 @@ from eigenspan.schema.values import Rules, field_type, key_problem, problems
 
 SPAN_TYPE = "otel.span.type"
 _OURS = ("quantum.", "eigenspan.")
+_UNKNOWN_SAID = 1000  # so many versions that are not published are told apart
 _ZERO_SPAN, _ZERO_TRACE = "0" * 16, "0" * 32
 _HEX = frozenset("0123456789abcdef")
 
@@ -44,8 +45,8 @@ class Validator:
     counts: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     _open: Traces = field(init=False)
-    _registries: dict[str, Rules] = field(default_factory=dict)
-    _unknown_urls: set[str] = field(default_factory=set)
+    _registries: dict[str | None, Rules] = field(default_factory=dict)
+    _unknown: set[str] = field(default_factory=set)  # versions that are not published, each said once
 
     def __post_init__(self) -> None:
         if self.contracts is None:
@@ -95,19 +96,16 @@ class Validator:
             yield from self._event(rules, log.event, place)
 
     def _rules(self, url: str) -> Rules:
-        found = self._registries.get(url)
-        if found is None:
-            parts = split_url(url)
-            family = registry().schema_url.rsplit("/", 1)[0]
-            named = parts[1] if parts and parts[0] == family and parts[1] in versions() else None
-            found = self._registries[url] = Rules(registry(self.version or named))
-        return found
+        named = _version_of(url)
+        version = self.version or (named if named in versions() else None)
+        if version not in self._registries:
+            self._registries[version] = Rules(registry(version))
+        return self._registries[version]
 
     def _url(self, batch: Batch) -> Iterator[Finding]:
-        parts = split_url(batch.schema_url)
-        family = registry().schema_url.rsplit("/", 1)[0]
-        if parts and parts[0] == family and parts[1] not in versions() and batch.schema_url not in self._unknown_urls:
-            self._unknown_urls.add(batch.schema_url)
+        named = _version_of(batch.schema_url)
+        if named and named not in versions() and named not in self._unknown and len(self._unknown) < _UNKNOWN_SAID:
+            self._unknown.add(named)
             place = Place(batch.source, batch.line, signal_type="resource")
             message = f"{batch.schema_url} is not a published version."
             yield Finding(
@@ -186,6 +184,12 @@ class Validator:
                 for key in keys:
                     if key not in attributes:
                         yield _absent(f"{level}_attribute_not_present", level, key, definition, place)
+
+
+def _version_of(url: str) -> str:
+    """The version of a schema URL of ours; empty where it is another's."""
+    parts = split_url(url)
+    return parts[1] if parts and parts[0] == registry().schema_url.rsplit("/", 1)[0] else ""
 
 
 def type_of(span: Span, known: Registry) -> str:
