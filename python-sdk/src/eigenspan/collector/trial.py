@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from eigenspan.collector.settings import SamplingProcessor
 
 _SECOND = 1_000_000_000
+_LATEST_NS = 2**63 - 1
 _STORED = 1_000_000  # at most so many traces of a store
 
 
@@ -90,10 +91,10 @@ def try_rules(
     success = {}
     if rules.read_circuits and document:
         success = success_probabilities(calibrated, lambda at, offset, n: good[at - 1][offset : offset + n], document)
-    ended = (pl.col("start_ns") + (pl.col("duration_s") * _SECOND).cast(pl.UInt64)).alias("ended_ns")
-    traces = describe(due, calibrated, success).with_columns(ended).sort("ended_ns")
-    for (_,), part in traces.group_by(pl.col("ended_ns") // _SECOND, maintain_order=True):
-        log_ns = int(part["ended_ns"].to_numpy().max())
+    ended = (pl.col("start_ns") / _SECOND + pl.col("duration_s")).alias("ended_s")
+    traces = describe(due, calibrated, success).with_columns(ended).sort("ended_s")
+    for (_,), part in traces.group_by(pl.col("ended_s").floor(), maintain_order=True):
+        log_ns = min(int(part["ended_s"].to_numpy().max() * _SECOND), _LATEST_NS)
         spans, sizes, states = part["spans"].to_list(), part["bytes"].to_list(), part["trace_state"].to_list()
         for i, decision in enumerate(rules.decide(part, 0, 0, log_ns=log_ns)):
             found = verdicts[decision.rule]
@@ -105,8 +106,8 @@ def try_rules(
                 found.kept_spans += spans[i]
                 found.kept_bytes += sizes[i]
                 found.estimate += threshold.adjusted_count(max(incoming, decision.threshold or 0))
-    first, last = int(traces["start_ns"].to_numpy().min()), int(traces["ended_ns"].to_numpy().max())
-    return Trial(tuple(verdicts.values()), (last - first) / _SECOND, unreadable)
+    first_ns, last_s = traces["start_ns"].to_numpy().min(), traces["ended_s"].to_numpy().max()
+    return Trial(tuple(verdicts.values()), float(last_s - first_ns / _SECOND), unreadable)
 
 
 def _read(source: Path) -> Iterator[bytes | None]:
