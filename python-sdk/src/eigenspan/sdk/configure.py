@@ -98,9 +98,10 @@ def setup(
     if _current is not None:
         _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
         return _current
-    names = (LIBRARIES if instrument else ()) if isinstance(instrument, bool) else tuple(instrument)
+    named = (instrument,) if isinstance(instrument, str) else instrument
+    names = (LIBRARIES if named else ()) if isinstance(named, bool) else tuple(named)
     _prices.use(prices)
-    _privacy.allow(record)
+    _privacy.allow((record,) if isinstance(record, str) else record)
     _privacy.redact_with(redact)
     _metrics.measure_spans(True if span_metrics is None and metric_readers is not None else span_metrics)
     existing = trace.get_tracer_provider()

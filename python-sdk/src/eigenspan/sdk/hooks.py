@@ -25,9 +25,10 @@ class Instruments:
         self._kwargs = kwargs
         self._installed: list[Any] = []
         self._open = True
-        for name in names:
-            if name not in LIBRARIES:
-                raise ValueError(f"cannot instrument {name!r}; valid names are {', '.join(sorted(LIBRARIES))}")
+        chosen = list(names)
+        if unknown := [name for name in chosen if name not in LIBRARIES]:
+            raise ValueError(f"cannot instrument {unknown[0]!r}; valid names are {', '.join(sorted(LIBRARIES))}")
+        for name in chosen:
             package, module, kind = LIBRARIES[name]
             wrapt.register_post_import_hook(self._hook(module, kind), package)
 
