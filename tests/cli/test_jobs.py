@@ -31,6 +31,17 @@ def test_a_job_is_watched_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert shown.output.split() == ["ibm", "completed", "job-1"]
 
 
+def test_a_provider_without_credentials_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    state = ["--state", str(tmp_path / "jobs.db")]
+    refused = CliRunner().invoke(cli, ["jobs", "watch", "arn", "--provider", "braket", "--once", *state])
+    assert refused.exit_code == 1
+    assert "braket cannot be asked: You must specify a region" in refused.output
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     nothing = CliRunner().invoke(cli, ["jobs", "list", "--state", str(tmp_path / "none.db")])
     assert "name another with --state" in nothing.output

@@ -122,6 +122,16 @@ def test_times_that_cannot_be(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("start_ns", "end_ns"), [(0, 0), (5, 2**64 - 1), (2**64 - 1, 0), (2**64 - 2, 2**64 - 1)])
+def test_any_time_that_a_span_can_state_will_do(tmp_path, start_ns, end_ns):
+    odd = request({"trace": 1, "start_time_unix_nano": start_ns, "end_time_unix_nano": end_ns})
+    (tmp_path / "odd.pb").write_bytes(odd)
+    (tmp_path / "rules.yaml").write_text("- {name: rated, target: 5 traces/s, per: [root], at_most: 9 spans/s}\n")
+    on = ["--rules", str(tmp_path / "rules.yaml"), "--on", str(tmp_path / "odd.pb"), "--json"]
+    done = CliRunner().invoke(cli, ["sampling", "try", *on], catch_exceptions=False)
+    assert json.loads(done.stdout)["verdicts"][0]["traces"] == 1
+
+
 def test_a_list_of_rules_and_the_calibrations_of_the_data_directory_will_do(tmp_path):
     store = CalibrationStore(tmp_path / "data" / "calibration.db")
     store.import_bytes(json.dumps(IONQ).encode(), "ionq.json")

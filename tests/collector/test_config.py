@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import yaml
 
@@ -211,3 +213,10 @@ def test_what_is_shown_can_be_loaded_and_holds_no_secret(tmp_path):
     assert (again.processors.sampling.settle, again.service.data) == (9, "ü")
     path.write_text(to_yaml(Settings()))
     assert load(path) == Settings()
+
+
+def test_aliases_that_multiply_are_refused_at_once(tmp_path):
+    steps = "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghi"))
+    (tmp_path / "c.yaml").write_text(f"a: &a [x]\n{steps}")
+    with pytest.raises(ConfigError, match="aliases written out"):
+        load(tmp_path / "c.yaml")

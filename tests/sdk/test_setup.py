@@ -76,12 +76,22 @@ def test_names_choose_what_is_instrumented() -> None:
         """
         import eigenspan
         try:
-            eigenspan.setup(instrument=["quirk"], processors=[])
+            eigenspan.setup(instrument=["cirq", "quirk"], processors=[])
         except ValueError as error:
             print(error)
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        seen = InMemorySpanExporter()
+        eigenspan.setup(instrument="cirq", processors=[SimpleSpanProcessor(seen)], record="counts")
+        import cirq
+        cirq.Simulator().run(cirq.Circuit(cirq.measure(cirq.LineQubit(0))))
+        print([span.name for span in seen.get_finished_spans()])
         """
     )
-    assert out.strip() == "cannot instrument 'quirk'; valid names are braket, cirq, pennylane, qiskit, qiskit_runtime"
+    assert out.splitlines() == [
+        "cannot instrument 'quirk'; valid names are braket, cirq, pennylane, qiskit, qiskit_runtime",
+        "['execute Simulator']",
+    ]
 
 
 def test_a_set_up_that_fails_leaves_nothing_behind() -> None:

@@ -142,3 +142,7 @@ def _source(provider: str, project: str | None) -> Any:
     except ModuleNotFoundError as error:
         extra = {"braket": "braket", "ibm": "qiskit", "google": "cirq"}[provider]
         raise click.ClickException(f"{error.name} is not installed: pip install 'eigenspan[{extra}]'") from error
+    except (
+        Exception
+    ) as error:  # each client has its own kinds for an account, a region or credentials that are not there
+        raise click.ClickException(f"{provider} cannot be asked: {error} (see --help for credentials)") from error

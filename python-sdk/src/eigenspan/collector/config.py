@@ -23,6 +23,7 @@ _AT = re.compile(r" - at `(\$.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _PORT = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
+_VALUES_LIMIT = 50_000
 _ADDRESS = re.compile(
     r"(?:https?://)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):" + _PORT + r"(?:/\S*)?|https?://[^\s:/]+(?:/\S*)?"
 )
@@ -101,6 +102,8 @@ def load(
 
 def _line_numbers(node: yaml.Node, path: str, lines: dict[str, int], name: str) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > _VALUES_LIMIT:
+        raise ConfigError(f"{name}: more than {_VALUES_LIMIT} values, aliases written out; use fewer")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

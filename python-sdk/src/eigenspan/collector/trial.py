@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _SPAN = ["tenant", "trace_hi", "trace_lo", "span_id", "kind"]  # a kept trace is in the log and in the store
+_LATEST_NS = 2**63 - 1
 _STORED = 1_000_000  # at most so many traces of a store
 
 
@@ -95,7 +96,7 @@ def try_rules(
     ended = (pl.col("start_ns") / _SECOND + pl.col("duration_s")).alias("ended_s")
     traces = describe(due, calibrated, success).with_columns(ended).sort("ended_s")
     for (_,), part in traces.group_by(pl.col("ended_s").floor(), maintain_order=True):
-        log_ns = int(part["ended_s"].to_numpy().max() * _SECOND)
+        log_ns = min(int(part["ended_s"].to_numpy().max() * _SECOND), _LATEST_NS)
         spans, sizes, states = part["spans"].to_list(), part["bytes"].to_list(), part["trace_state"].to_list()
         for i, decision in enumerate(rules.decide(part, 0, 0, log_ns=log_ns)):
             found = verdicts[decision.rule]

@@ -100,10 +100,11 @@ def setup(
     if _current is not None:
         _LOG.warning("eigenspan is already set up; call shutdown() first to set it up otherwise")
         return _current
-    names = known((LIBRARIES if instrument else ()) if isinstance(instrument, bool) else instrument)
+    named = (instrument,) if isinstance(instrument, str) else instrument
+    names = known((LIBRARIES if named else ()) if isinstance(named, bool) else named)
     for signal in ("TRACES", "METRICS") if processors is None else ():
         _chosen(protocol, signal)
-    _privacy.allow(record)
+    _privacy.allow((record,) if isinstance(record, str) else record)
     _prices.use(prices)
     _privacy.redact_with(redact)
     _metrics.measure_spans(True if span_metrics is None and metric_readers is not None else span_metrics)
