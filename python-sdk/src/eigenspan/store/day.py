@@ -28,6 +28,7 @@ from eigenspan.store import index, logs
 from eigenspan.store.digest import Digest, Digester
 from eigenspan.store.rows import Row, merge
 
+_MAX_NAME: Final = 256  # characters of the names in a row; the body has all of them
 MAX_NS: Final = 2**63 - 1  # what SQLite holds; OTLP has one bit more
 COLUMNS: Final = "tenant, trace, start_ns, end_ns, spans, errors, service, root, backend, rule"
 Delivery = tuple[str, bytes, str, bytes]
@@ -268,8 +269,12 @@ class Day:
 def _row(tenant: str, trace: bytes, rule: str, digest: Digest) -> Row:
     return Row(
         trace.hex(), min(digest.start_ns, MAX_NS), min(digest.end_ns, MAX_NS), digest.spans, digest.errors,
-        digest.service, digest.root, digest.backend, rule, tenant,
+        _short(digest.service), _short(digest.root), _short(digest.backend), rule, tenant,
     )  # fmt: skip
+
+
+def _short(name: str | None) -> str | None:
+    return name and name[:_MAX_NAME]
 
 
 def _columns(trace: bytes, row: Row) -> tuple[object, ...]:
