@@ -13,6 +13,7 @@ from eigenspan.collector.service import open_calibrations, open_state
 from eigenspan.collector.state import State
 from eigenspan.figures.releases import Release, Releases
 from eigenspan.store.traces import TraceStore
+from tests.web.test_routes import Client
 from tests.web.test_tempo import workflow
 
 PAGE = 4096
@@ -112,3 +113,28 @@ def test_what_is_no_damage_is_not_set_aside(tmp_path):
         damage.open_or_set_aside(path, busy, pytest.fail)
     held.close()
     assert path.exists()
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("how", [cut, flipped, lambda data: b"garbage"])
+def test_a_damaged_body_costs_that_trace_alone(tmp_path, caplog, how):
+    with TraceStore(tmp_path / "traces") as store:
+        store.write([body(n) for n in (1, 2, 3)])
+        (day,) = (tmp_path / "traces").glob("*.db")
+        with sqlite3.connect(day) as db:
+            (held,) = db.execute("SELECT otlp FROM body WHERE id = 2").fetchone()
+            db.execute("UPDATE body SET otlp = ? WHERE id = 2", (how(held),))
+        with CalibrationStore(tmp_path / "calibration.db") as calibrations:
+            client = Client(store, calibrations)
+            paths = ["/", "/traces", "/backends", "/releases", *(f"/trace/{n:032x}" for n in (1, 3))]
+            assert {client.get(path).status for path in paths} == {200}
+            assert client.get(f"/trace/{2:032x}").status in (200, 404)
+            assert caplog.text.count("is damaged and left out") == 1
+            late = workflow(2, seconds=9)
+            store.write([("", (2).to_bytes(16, "big"), "r", late)])
+            assert late in store.trace(f"{2:032x}").bodies
+            assert client.get(f"/trace/{2:032x}").status == 200

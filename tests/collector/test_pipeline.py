@@ -336,6 +336,21 @@ def test_a_disk_that_runs_short_closes_the_door_while_there_is_room_to_decide(tm
         assert w.door.admission.open
 
 
+def test_a_disk_that_runs_short_gets_back_what_was_only_kept_in_case(tmp_path, monkeypatch):
+    free = [1 << 30]
+    monkeypatch.setattr(Files, "free", lambda self, path: (free[0], 1 << 40))
+    with way(tmp_path, keep=0.0, reserve_bytes=1000, keep_ns=10**18, keep_bytes=1 << 30) as w:
+        for i in range(1, 21):
+            w.door.send(request({"trace": i}), log_ns=SECOND)
+        w.tick(4 * SECOND)
+        w.tick(20 * SECOND)
+        before = w.log.size_bytes
+        free[0] = 1500  # 500 short of twice the reserve
+        w.tick(30 * SECOND)
+        assert before - 500 - 2 * 400 < w.log.size_bytes <= before - 500
+        assert w.door.admission.open
+
+
 def test_calibration_is_on_the_span_and_counted(tmp_path):
     with way(tmp_path) as w:
         attributes = {"quantum.backend.name": "q", "quantum.provider.name": "ibm"}

@@ -364,3 +364,14 @@ def test_a_file_of_another_version_is_waited_for_and_not_lost(tmp_path):
         other.execute("CREATE TABLE trace (something)")
     with TraceStore(tmp_path, today=Calendar()) as store, pytest.raises(Retry, match="move it"):
         StoreDestination(store).deliver("traces", [(SimpleNamespace(tenant="", trace=trace(1), rule="r"), otlp(1))])
+
+
+def test_a_row_has_short_names_and_the_body_all_of_them(tmp_path):
+    long = "x" * 1_000_000
+    with TraceStore(tmp_path) as store:
+        body = otlp(1, service=long, root=long, quantum__backend__name=long)
+        store.write([("", trace(1), "r", body)])
+        (row,) = store.newest()
+        assert (row.service, row.root, row.backend) == (long[:256],) * 3
+        assert store.newest(Filters(backend=long[:256])) == [row]
+        assert store.trace(row.trace_id).bodies == (body,)

@@ -535,3 +535,11 @@ def test_durations(seconds, text):
 def test_instants_outside_the_calendar_are_numbers():
     assert words.instant(2**70) == f"{2**70} ns"
     assert words.instant(0) == "1970-01-01 00:00:00"
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    (None, "(no root span)"), ("", "(no root span)"), ("run", "run"), ("\u200b\u200d\ufeff", "(a name without visible characters)"),
+    (" \u00a0", "(a name without visible characters)"), ("\u200bx", "\u200bx"),
+])  # fmt: skip
+def test_every_name_can_be_seen_and_clicked(name, shown):
+    assert words.named(name, "(no root span)") == shown

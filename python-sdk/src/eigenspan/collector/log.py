@@ -155,10 +155,10 @@ class Log:
         """Bytes of all segments on disk."""
         return sum(s.end for s in self._segments)
 
-    def is_short_of(self, reserve_bytes: int) -> bool:
-        """Whether the disk has less left than that, and less than a tenth of all that it has."""
+    def short_by(self, reserve_bytes: int) -> int:
+        """Bytes that the disk's free ones fall short of a reserve, which is a tenth of the disk at the most."""
         free, all_ = self._files.free(self._directory)
-        return free < min(reserve_bytes, all_ // 10)
+        return max(0, min(reserve_bytes, all_ // 10) - free)
 
     def append(self, payloads: Sequence[Payload], digests: Sequence[bytes], log_ns: int) -> list[int]:
         """Make `payloads` durable and return their positions.

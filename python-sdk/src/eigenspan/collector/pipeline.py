@@ -270,7 +270,11 @@ class Pipeline:
         needed = min(self.traces.replay_from(), self._handled + 1)
         referenced = self.state.oldest_referenced()
         needed = needed if referenced is None else min(needed, referenced)
-        window = {"older_than_ns": wall_ns - self.limits.keep_ns, "over_bytes": self.limits.keep_bytes}
+        short = self.log.short_by(2 * self.limits.reserve_bytes)  # what is new comes before what was dropped
+        over_bytes = (
+            min(self.limits.keep_bytes, max(0, self.log.size_bytes - short)) if short else self.limits.keep_bytes
+        )
+        window = {"older_than_ns": wall_ns - self.limits.keep_ns, "over_bytes": over_bytes}
         self.log.trim(needed, **window)
         self.log.compact(self._live, **window)
         self.regret.forget(self.log.whole_from)
@@ -282,7 +286,7 @@ class Pipeline:
     def _admit(self) -> None:
         if self.log.size_bytes > self.limits.log_bytes:
             reason = "the log has reached service.log.max_bytes"
-        elif self.log.is_short_of(self.limits.reserve_bytes):
+        elif self.log.short_by(self.limits.reserve_bytes):
             reason = "the disk has less left than service.log.reserve_bytes"
         else:
             self.receiver.admit(Admission())

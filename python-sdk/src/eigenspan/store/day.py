@@ -12,11 +12,14 @@ A day that outgrows one file has more: 2026-03-01.db, 2026-03-01.02.db and so on
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +31,8 @@ from eigenspan.store import index, logs
 from eigenspan.store.digest import Digest, Digester
 from eigenspan.store.rows import Row, merge
 
+_logger = logging.getLogger(__name__)
+_MAX_NAME: Final = 256  # characters of the names in a row; the body has all of them
 MAX_NS: Final = 2**63 - 1  # what SQLite holds; OTLP has one bit more
 COLUMNS: Final = "tenant, trace, start_ns, end_ns, spans, errors, service, root, backend, rule"
 Delivery = tuple[str, bytes, str, bytes]
@@ -152,8 +157,17 @@ def bodies_of(db: sqlite3.Connection, trace: bytes) -> list[tuple[bytes]]:
 
 
 def unpack(body: bytes) -> bytes:
-    """The OTLP bytes of a stored body."""
-    return zstandard.ZstdDecompressor().decompress(body)
+    """The OTLP bytes of a stored body; none of one that is damaged, which is said once."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(body)
+    except zstandard.ZstdError as error:
+        _say_damaged(zlib.crc32(body), str(error))
+        return b""
+
+
+@lru_cache(1024)
+def _say_damaged(checksum: int, how: str) -> None:
+    _logger.error("a stored body (CRC-32 %08x) is damaged and left out: %s", checksum, how)
 
 
 def row_of(found: tuple) -> Row:  # type: ignore[type-arg]
@@ -177,7 +191,7 @@ class Day:
         except BaseException:
             self._db.close()
             raise
-        self._compress = zstandard.ZstdCompressor(level=1).compress
+        self._compress = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
 
     def close(self) -> None:
         """Close the file."""
@@ -268,8 +282,12 @@ class Day:
 def _row(tenant: str, trace: bytes, rule: str, digest: Digest) -> Row:
     return Row(
         trace.hex(), min(digest.start_ns, MAX_NS), min(digest.end_ns, MAX_NS), digest.spans, digest.errors,
-        digest.service, digest.root, digest.backend, rule, tenant,
+        _short(digest.service), _short(digest.root), _short(digest.backend), rule, tenant,
     )  # fmt: skip
+
+
+def _short(name: str | None) -> str | None:
+    return name and name[:_MAX_NAME]
 
 
 def _columns(trace: bytes, row: Row) -> tuple[object, ...]:

@@ -51,7 +51,11 @@ def render(found: Sequence[Backend], compared: Child = None) -> bytes:
         _known(idle), class_="part",
     )  # fmt: skip
     named = [
-        tag("tr", tag("td", _traces_link(b.name, b.name)), tag("td", words.count(b.traces), class_="n"))
+        tag(
+            "tr",
+            tag("td", _traces_link(words.named(b.name), b.name), class_="name"),
+            tag("td", words.count(b.traces), class_="n"),
+        )
         for b in unknown
     ]
     seen = [

@@ -68,7 +68,9 @@ def render_choice(row: Row, others: Iterable[Row]) -> bytes:
             tag("td", time(other.start_ns), class_="when"),
             tag(
                 "td",
-                tag("a", other.root or "(no root span)", href=f"/compare?a={row.trace_id}&b={other.trace_id}"),
+                tag(
+                    "a", words.named(other.root, "(no root span)"), href=f"/compare?a={row.trace_id}&b={other.trace_id}"
+                ),
                 class_="name",
             ),
             tag("td", other.backend or words.NONE, class_="text"),
@@ -107,7 +109,7 @@ def _card(letter: str, row: Row) -> Html:
             "h2",
             tag("span", letter, class_="letter"),
             " ",
-            tag("a", row.root or "(no root span)", href=f"/trace/{row.trace_id}"),
+            tag("a", words.named(row.root, "(no root span)"), href=f"/trace/{row.trace_id}"),
             " ",
             failed,
         ),

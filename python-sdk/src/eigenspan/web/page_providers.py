@@ -39,7 +39,7 @@ def ran_on(ran: Ran | None, newest: Sequence[Row]) -> Child:
         tag(
             "tr",
             tag("td", time(row.start_ns), class_="when"),
-            tag("td", tag("a", row.root or "(no root span)", href=f"/trace/{row.trace_id}"), class_="name"),
+            tag("td", tag("a", words.named(row.root, "(no root span)"), href=f"/trace/{row.trace_id}"), class_="name"),
             tag("td", row.service or words.NONE, class_="text"),
             tag("td", words.duration(row.duration_s), class_="n"),
             tag("td", words.count(row.errors), class_="n"),

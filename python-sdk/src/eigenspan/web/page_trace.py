@@ -21,7 +21,7 @@ MAX_LOGS: Final = 5_000
 
 def render(row: Row, spans: Spans, shown: int, chosen: int, details: Html) -> bytes:
     """The page."""
-    name = row.root or "(no root span)"
+    name = words.named(row.root, "(no root span)")
     failed = words.plural(row.errors, "error") if row.errors else None
     head = [
         tag("p", tag("a", "Traces", href="/traces"), " / ", tag("code", row.trace_id), class_="crumbs"),

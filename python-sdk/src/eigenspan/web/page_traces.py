@@ -168,7 +168,11 @@ def _row(row: Row, longest_s: float) -> Html:
     return tag(
         "tr",
         tag("td", time(row.start_ns), class_="when"),
-        tag("td", tag("a", row.root or "(no root span)", href=f"/trace/{row.trace_id}", class_="open"), class_="name"),
+        tag(
+            "td",
+            tag("a", words.named(row.root, "(no root span)"), href=f"/trace/{row.trace_id}", class_="open"),
+            class_="name",
+        ),
         tag("td", tag("span", class_=f"swatch {service_class(service)}", aria_hidden="true"), service, class_="text"),
         tag("td", row.backend or tag("span", words.NONE, class_="none"), class_="text"),
         tag("td", words.duration(row.duration_s), class_="n"),

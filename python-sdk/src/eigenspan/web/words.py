@@ -21,6 +21,13 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def named(text: str | None, absent: str = "(no name)") -> str:
+    """A name that can be seen and clicked, whatever the one given is made of."""
+    if not text:
+        return absent
+    return text if any(c.isprintable() and not c.isspace() for c in text) else "(a name without visible characters)"
+
+
 def number(value: float, digits: int = 3) -> str:
     """Significant digits without an exponent where that stays short."""
     if value == 0:
