@@ -24,6 +24,8 @@ pub trait Disk: Send {
     /// Returns once the names in the directory are on the disk.
     fn sync_dir(&mut self, path: &Path) -> io::Result<()>;
     fn truncate(&mut self, file: &Self::File, length: u64) -> io::Result<()>;
+    /// One that is not there is fine.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
 }
 
 /// Real files.
@@ -34,10 +36,7 @@ impl Disk for Files {
     type File = File;
 
     fn create(&mut self, path: &Path) -> io::Result<File> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.remove(path)?;
         OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
     }
 
@@ -55,6 +54,13 @@ impl Disk for Files {
 
     fn truncate(&mut self, file: &File, length: u64) -> io::Result<()> {
         file.set_len(length)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -122,7 +128,10 @@ impl<D: Disk> Writer<D> {
         }
         if let Err(error) = synced {
             // The segment is sealed: it is not put back. What may have reached it must not be read as acknowledged.
-            drop(self.disk.truncate(&segment.file, segment.end));
+            let cut = self.disk.truncate(&segment.file, segment.end);
+            if segment.end == HEADER_BYTES && cut.is_ok() {
+                self.drop_file(segment.first);
+            }
             return Err(error);
         }
         segment.end += length;
@@ -131,8 +140,25 @@ impl<D: Disk> Writer<D> {
         Ok(placed)
     }
 
+    fn path(&self, first: u64) -> PathBuf {
+        self.directory.join(format!("{first:020}.seg"))
+    }
+
+    /// Removes a file that holds no record, so that a full disk does not fill with them. One that stays is harmless.
+    fn drop_file(&mut self, first: u64) {
+        drop(self.disk.remove(&self.path(first)));
+    }
+
     fn start(&mut self, first: u64) -> io::Result<Segment<D::File>> {
-        let file = self.disk.create(&self.directory.join(format!("{first:020}.seg")))?;
+        let started = self.create(first);
+        if started.is_err() {
+            self.drop_file(first);
+        }
+        started
+    }
+
+    fn create(&mut self, first: u64) -> io::Result<Segment<D::File>> {
+        let file = self.disk.create(&self.path(first))?;
         let mut header = [0; HEADER_BYTES as usize];
         header[..8].copy_from_slice(b"EIGSEG01");
         header[8..16].copy_from_slice(&first.to_le_bytes());
@@ -223,6 +249,11 @@ mod tests {
             self.files.lock().expect("files").get_mut(file).expect("created").truncate(length as usize);
             Ok(())
         }
+
+        fn remove(&mut self, path: &Path) -> io::Result<()> {
+            self.files.lock().expect("files").remove(&path.file_name().expect("a name").to_string_lossy().into_owned());
+            Ok(())
+        }
     }
 
     const BODY: Record<'_> =
@@ -254,6 +285,9 @@ mod tests {
             assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1, "call {fail}");
             let held: u64 = files.lock().expect("files").values().map(|b| (b.len() as u64).saturating_sub(32)).sum();
             assert_eq!(held, 2 * (ONE - HEADER_BYTES), "call {fail}");
+            let empty =
+                files.lock().expect("files").values().filter(|bytes| bytes.len() as u64 <= HEADER_BYTES).count();
+            assert_eq!(empty, 0, "call {fail}");
             assert_eq!(outcomes.last().map(|outcome| outcome.as_ref().ok().map(|o| o.1)), Some(Some(3)), "call {fail}");
         }
     }
