@@ -196,7 +196,7 @@ def test_an_exporter_that_is_down_loses_nothing_and_one_refused_trace_is_set_asi
 
                 if any(poison in body for _, body in bodies):
                     raise Refused("I do not like that one")
-                deliver(signal_, bodies)
+                return deliver(signal_, bodies)
 
             worker._destination.deliver = picky
             down[0] = False

@@ -111,7 +111,8 @@ def test_a_set_up_that_fails_leaves_nothing_behind() -> None:
         done = eigenspan.setup(instrument=False)
         assert trace.get_tracer_provider() is done.provider, "another set-up's provider is the global one"
         eigenspan.shutdown()
-        """
+        """,
+        OTEL_EXPORTER_OTLP_TIMEOUT="1",
     )
     assert [line.split(";")[0] for line in out.splitlines()][:2] == [
         "cannot instrument 'quirk'", "protocol 'smoke' is not known",
