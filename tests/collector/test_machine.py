@@ -105,5 +105,5 @@ class Machine(RuleBasedStateMachine):
             assert came or (trace not in self.failed and self.keep < 1)
 
 
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
+Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, derandomize=True)
 test_what_the_model_keeps_comes_out_complete = Machine.TestCase

@@ -88,6 +88,7 @@ class Nonsense(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
+@pytest.mark.slow
 def test_nonsense_is_tried_again_and_an_unreadable_success_is_a_success(tmp_path):
     handler = type("Handler", (Nonsense,), {"bodies": [], "answers": list(Nonsense.answers)})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
