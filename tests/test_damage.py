@@ -9,7 +9,7 @@ import pytest
 
 from eigenspan import damage
 from eigenspan.calibration.store import CalibrationStore
-from eigenspan.collector.service import open_calibrations, open_state
+from eigenspan.collector.opening import open_calibrations, open_state
 from eigenspan.collector.state import State
 from eigenspan.figures.releases import Release, Releases
 from eigenspan.store.traces import TraceStore

@@ -35,7 +35,6 @@ collector = Collector(settings)
 used_s = time.process_time() - before_s
 if first == "first":
     collector.pipeline.tick(collector.clock.log_ns() + 5_000_000_000 - 1, collector.clock.wall_ns())
-    collector.pipeline._commit(collector.clock.log_ns(), collector.clock.wall_ns())
 status = open("/proc/self/status").read()
 kib = next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon"))
 print(collector.traces.open_spans, used_s, int(kib) / 1024)

@@ -18,7 +18,8 @@ from eigenspan.collector.config import load
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
-from eigenspan.collector.service import ALL_SIGNALS, TRACES, Collector, DataDirectory, destination
+from eigenspan.collector.opening import ALL_SIGNALS, TRACES, DataDirectory, destination
+from eigenspan.collector.service import Collector
 from eigenspan.collector.settings import Exporter, Tls
 from eigenspan.collector.state import Checkpoint, Item, State
 from tests.collector.building import payload, request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -21,3 +22,11 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     assert [str(found) for found in made.findings()] == []
     made.tracer_provider.shutdown()
     made.meter_provider.shutdown()
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """What IBM's libraries warn of is not what is tested."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,11 +42,7 @@ def ghz(width: int = 3, *, measured: bool = True) -> QuantumCircuit:
 PLACED = transpile(ghz(), BACKEND, optimization_level=1, initial_layout=[0, 1, 2], seed_transpiler=1)
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from eigenspan.collector.errors import ConfigError
-from eigenspan.collector.service import schedule
+from eigenspan.collector.opening import schedule
 from eigenspan.collector.settings import Archive, StoreLimits
 from eigenspan.semconv import attributes as q
 from eigenspan.store import archive

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 Ints = npt.NDArray[np.int64]
 ROW = np.int32
@@ -81,6 +83,21 @@ class Chains(Rows):
             chains.append(chain)
             found.append(rows)
         return np.concatenate(chains), np.concatenate(found)
+
+
+def fill(column: npt.NDArray[Any], rows: Ints, values: pl.Series) -> None:
+    """Put those of `values` that are there into the `rows` of a column that hold nothing yet."""
+    given = np.flatnonzero(values.is_not_null().to_numpy())
+    if len(given):
+        given = given[np.array([held is None for held in column[rows[given]]], dtype=bool)]
+        found = [_word(value) for value in values.gather(given).to_list()]
+        column[rows[given]] = np.fromiter(found, dtype=object, count=len(given))
+
+
+@lru_cache(maxsize=1 << 14)
+def _word(value: object) -> object:
+    """One object for all that are equal: traces say the same few things, and each string is held once."""
+    return value
 
 
 def _blank(dtype: Any) -> Any:

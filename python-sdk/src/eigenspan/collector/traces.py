@@ -12,14 +12,13 @@ measured on log time (see `clock`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from eigenspan.collector.columns import ROW, Chains, Ints, Rows
+from eigenspan.collector.columns import ROW, Chains, Ints, Rows, fill
 from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
 from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
 from eigenspan.collector.jobs import Jobs, Settled, said
@@ -175,13 +174,13 @@ class Traces:
         for name, pick in (("start_ns", np.minimum), ("end_ns", np.maximum), ("first_position", np.minimum)):
             t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
         for name in ("root", "trace_state"):
-            _fill(t[name], slots, groups[name])
+            fill(t[name], slots, groups[name])
         for column, type_ in given.items():
             values = groups[column]
             if type_ in ("int", "double"):
                 t[f"a:{column}"][slots] = np.fmax(t[f"a:{column}"][slots], values.cast(pl.Float64).to_numpy())
             else:
-                _fill(t[f"a:{column}"], slots, values)
+                fill(t[f"a:{column}"], slots, values)
         seen_ns = groups["log_ns"].to_numpy()
         t["seen_ns"][slots] = np.maximum(t["seen_ns"][slots], seen_ns)
         rooted, has_root = t["rooted"][slots], groups["has_root"].to_numpy()
@@ -362,20 +361,6 @@ class Traces:
             del self._slots[key]
         self.jobs.forget(due.slots.tolist())
         self._traces.give_back(due.slots)
-
-
-def _fill(target: Any, slots: Ints, values: pl.Series) -> None:
-    given = np.flatnonzero(values.is_not_null().to_numpy())
-    if len(given):
-        given = given[np.array([held is None for held in target[slots[given]]], dtype=bool)]
-        found = [_word(value) for value in values.gather(given).to_list()]
-        target[slots[given]] = np.fromiter(found, dtype=object, count=len(given))
-
-
-@lru_cache(maxsize=1 << 14)
-def _word(value: object) -> object:
-    """One object for all that are equal: traces say the same few things, and each string is held once."""
-    return value
 
 
 def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
