@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -62,18 +64,20 @@ QUERIES = [
 ]  # fmt: skip
 
 
+@contextmanager
+def beside(program, tmp_path) -> Iterator[tuple[list[str], str, str]]:
+    """The same traces in a partner's program and in our store: their ids, and where each answers."""
+    name = program.__name__
+    with program(tmp_path) as (port, theirs):
+        exporters = f"{{store: {{type: store}}, {name}: {{endpoint: '127.0.0.1:{port}'}}}}"
+        with running(tmp_path / "data", **everything(), exporters=exporters) as r:
+            sent = send_traces(r.ports["grpc"])
+            r.wait_until_decided()
+            yield sent, f"http://127.0.0.1:{r.ports['page']}/{name}", theirs
+
+
 def test_tempo(tmp_path):
-    with (
-        tempo(tmp_path) as (otlp, theirs),
-        running(
-            tmp_path / "data",
-            **everything(),
-            exporters=f"{{store: {{type: store}}, tempo: {{endpoint: '127.0.0.1:{otlp}'}}}}",
-        ) as r,
-    ):
-        sent = send_traces(r.ports["grpc"])
-        r.wait_until_decided()
-        ours = f"http://127.0.0.1:{r.ports['page']}/tempo"
+    with beside(tempo, tmp_path) as (sent, ours, theirs):
         for trace in sent:
             both = [
                 eventually(lambda b=b, t=trace: spans_in(get(f"{b}/api/traces/{t}")["batches"])) for b in (ours, theirs)
@@ -129,17 +133,7 @@ def hits(answer: dict) -> dict[str, tuple]:
 
 
 def test_jaeger(tmp_path):
-    with (
-        jaeger(tmp_path) as (grpc, theirs),
-        running(
-            tmp_path / "data",
-            **everything(),
-            exporters=f"{{store: {{type: store}}, jaeger: {{endpoint: '127.0.0.1:{grpc}'}}}}",
-        ) as r,
-    ):
-        sent = send_traces(r.ports["grpc"])
-        r.wait_until_decided()
-        ours = f"http://127.0.0.1:{r.ports['page']}/jaeger"
+    with beside(jaeger, tmp_path) as (sent, ours, theirs):
         for trace in sent:
             mine, real = (
                 eventually(lambda b=b, t=trace: get(f"{b}/api/traces/{t}")["data"][0]) for b in (ours, theirs)

@@ -50,7 +50,7 @@ class _Otlp:
 def _rejected(signal: Signal, answer: bytes) -> int:
     facts = SIGNALS[signal]
     try:
-        partial: Any = facts.response.FromString(answer).partial_success  # type: ignore[attr-defined]
+        partial: Any = facts.response.FromString(answer).partial_success  # type: ignore[attr-defined]  # by signal
     except Exception:  # noqa: BLE001  an unreadable answer to a success is still a success
         return 0
     rejected = int(getattr(partial, facts.rejected))

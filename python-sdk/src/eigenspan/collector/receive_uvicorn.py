@@ -34,7 +34,7 @@ def bounded(limits: Limits, counts: Counter[tuple[str, str]]) -> type[asyncio.Pr
         _finished = 0
         _begins_with = b""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrower, as uvicorn has it
             super().connection_made(transport)
             if len(self.connections) > limits.connections:
                 counts["refused", "connections"] += 1
@@ -46,7 +46,7 @@ def bounded(limits: Limits, counts: Counter[tuple[str, str]]) -> type[asyncio.Pr
             self._be_patient()
             super().connection_lost(exc)
 
-        def eof_received(self) -> bool | None:  # type: ignore[override]
+        def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn's returns nothing
             """A client that only listens any more still gets the answer to what it sent whole."""
             cycle = self.cycle
             if cycle is None or cycle.response_complete or cycle.more_body or self.scheme == "https":
@@ -159,7 +159,7 @@ async def serve_asgi(
         config.ssl = watched.context
         config.ssl.sni_callback = watched.switch
     server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # signals are the command's affair
     task = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.005)

@@ -219,5 +219,6 @@ def _text(attributes: dict[str, Value], key: str) -> str:
 def _real(attributes: dict[str, Value], key: str) -> float | None:
     """A number that is finite and not negative."""
     found = first_of(attributes, key)
-    number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    return float(found) if number and 0 <= found < 1e12 else None  # type: ignore[arg-type, operator]
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if 0 <= found < 1e12 else None

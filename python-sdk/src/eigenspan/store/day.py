@@ -170,7 +170,7 @@ def _say_damaged(checksum: int, how: str) -> None:
     _logger.error("a stored body (CRC-32 %08x) is damaged and left out: %s", checksum, how)
 
 
-def row_of(found: tuple) -> Row:  # type: ignore[type-arg]
+def row_of(found: tuple) -> Row:  # type: ignore[type-arg]  # a row, as SQLite gives it
     """A row of COLUMNS."""
     tenant, trace, start_ns, end_ns, spans, errors, service, root, backend, rule = found
     return Row(trace.hex(), start_ns, end_ns, spans, errors, service, root, backend, rule, tenant)

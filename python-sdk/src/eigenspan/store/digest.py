@@ -183,7 +183,7 @@ class Digester:
         while None in found:
             at = found.index(None)
             found[at] = self._new(scope, attributes[at], raw[at])
-        tokens.update(*found)  # type: ignore[arg-type]
+        tokens.update(*found)  # type: ignore[arg-type]  # no None is left
         return [*filter(None, map(scope.tells.get, raw))]
 
     def _new(self, scope: _Scope, attribute: KeyValue, raw: bytes) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ def values_of(field: Field, node: Node, row: Row) -> list[Any]:
         case "any":
             found = [node.attributes.get(field.key, node.resource.get(field.key))]
         case "event":
-            found = [e["attributes"].get(field.key) for e in node.events]  # type: ignore[union-attr]
+            found = [e["attributes"].get(field.key) for e in node.events]  # type: ignore[union-attr]  # a mapping, as `node` has it
         case _:
             found = _intrinsic(field.key, node, row)
     return [part for value in found if value is not None for part in (value if isinstance(value, list) else [value])]
