@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from eigenspan.collector import scan, scan_python
 from eigenspan.collector.errors import ScanError
 from eigenspan.collector.scan import Scanned
-from eigenspan.collector.spans import Watch
+from eigenspan.collector.spans import EDIT, Add, Edits, Watch
 
 HAS_KERNEL = scan.kernel is not None
 needs_kernel = pytest.mark.skipif(not HAS_KERNEL, reason="the package eigenspan-kernel is not installed")
@@ -31,8 +33,38 @@ def scan_with_kernel(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     return scan.engine("kernel").scan(payloads, watch)
 
 
+class Edit(NamedTuple):
+    """A span to take out of a payload, and what to change in it; None leaves the trace state as it is."""
+
+    offset: int
+    length: int
+    add: Add = ()
+    trace_state: str | None = None
+
+
+def splice(name: scan.EngineName, parts: Sequence[tuple[bytes, Sequence[Edit]]], restamp=()) -> bytes:
+    """Splice with what each payload's edits say; the payloads lie between other bytes."""
+    fields, adds, states, rows = [], [], [], []
+    for part, (_, edits) in enumerate(parts):
+        for edit in edits:
+            add = [*range(len(fields), len(fields) + len(edit.add))]
+            fields += edit.add
+            rows.append((part, edit.offset, edit.length, -1 if not add else len(adds), -1))
+            if add:
+                adds.append(add)
+            if edit.trace_state is not None:
+                rows[-1] = (*rows[-1][:4], len(states))
+                states.append(edit.trace_state)
+    inside = [(b"before" + payload + b"after", 6, 6 + len(payload)) for payload, _ in parts]
+    return scan.engine(name).splice(inside, Edits(np.array(rows, EDIT).tobytes(), fields, adds, states), restamp)
+
+
 def splice_with_kernel(parts, restamp=()):
-    return scan.engine("kernel").splice(parts, restamp)
+    return splice("kernel", parts, restamp)
+
+
+def splice_with_python(parts, restamp=()):
+    return splice("python", parts, restamp)
 
 
 _KERNEL = pytest.param(scan_with_kernel, id="kernel", marks=needs_kernel)
@@ -44,7 +76,7 @@ SPLICES = pytest.mark.parametrize(
     "splicing",
     [
         pytest.param(splice_with_kernel, id="kernel", marks=needs_kernel),
-        pytest.param(scan.engine("python").splice, id="python"),
+        pytest.param(splice_with_python, id="python"),
     ],
 )
 
@@ -63,7 +95,7 @@ def scan_by_all(payloads: Sequence[bytes], watch: Watch) -> Scanned:
 def splice_by_all(parts, restamp=()) -> bytes | str:
     """What every engine gives, bytes or the words of its ValueError, after checking that it is the same."""
     given = []
-    for splicing in [scan.engine("python").splice, splice_with_kernel][: 1 + HAS_KERNEL]:
+    for splicing in [splice_with_python, splice_with_kernel][: 1 + HAS_KERNEL]:
         try:
             given.append(splicing(parts, restamp))
         except ValueError as error:

@@ -22,17 +22,17 @@ class _Watched(Protocol):
     @property
     def level(self) -> str: ...
 
-class _Edit(Protocol):
-    """What is read of `eigenspan.collector.spans.Edit`."""
+class _Edits(Protocol):
+    """What is read of `eigenspan.collector.spans.Edits`."""
 
     @property
-    def offset(self) -> int: ...
+    def rows(self) -> bytes: ...
     @property
-    def length(self) -> int: ...
+    def fields(self) -> Sequence[tuple[str, bytes]]: ...
     @property
-    def add(self) -> Sequence[tuple[str, bytes]]: ...
+    def adds(self) -> Sequence[Sequence[int]]: ...
     @property
-    def trace_state(self) -> str | None: ...
+    def states(self) -> Sequence[str]: ...
 
 class _LogEnd(Protocol):
     """Where a receiver goes on writing the log: its directory, and the first position and log time that it gives out."""
@@ -156,11 +156,12 @@ class Receiver:
     def stop(self, grace_s: float) -> None:
         """Stop listening, wait up to `grace_s` for requests in flight, commit what waits, answer, and end the threads."""
 
-def splice(parts: Sequence[tuple[bytes, Sequence[_Edit]]], restamp: Sequence[tuple[str, str]] = ()) -> bytes:
+def splice(parts: Sequence[tuple[bytes, int, int]], edits: _Edits, restamp: Sequence[tuple[str, str]] = ()) -> bytes:
     """One ExportTraceServiceRequest with just the spans that the edits name, in their order.
 
-    Spans whose ResourceSpans have the same bytes (but for the scopes in them) share one, and then those whose
-    ScopeSpans have the same bytes (but for the spans in them). All bytes that no edit names stay as they are and in
-    their order, unknown fields included. A scope whose schema_url stands first in a pair of `restamp` gets the second.
-    ValueError if an edit does not name a span of its payload.
+    A part is a payload: bytes, and where in them it begins and ends. Spans whose ResourceSpans have the same bytes (but for
+    the scopes in them) share one, and then those whose ScopeSpans have the same bytes (but for the spans in them). All
+    bytes that no edit names stay as they are and in their order, unknown fields included. A scope whose schema_url stands
+    first in a pair of `restamp` gets the second. ValueError if an edit does not name a span of its part, or an index
+    stands for nothing.
     """

@@ -19,8 +19,9 @@ from eigenspan import __version__
 from eigenspan.cli import cli
 from eigenspan.collector.config import load
 from eigenspan.collector.settings import Settings
-from eigenspan.collector.state import Checkpoint, Item, SpanEdit, State
+from eigenspan.collector.state import Checkpoint, State
 from eigenspan.store.traces import TraceStore
+from tests.collector import building
 from tests.collector.building import SECOND, request
 from tests.e2e.harness import overrides
 
@@ -265,7 +266,7 @@ def test_what_is_stored_is_what_was_sent(data):
 def owing(tmp_path):
     """A state with a row that waits and two that were set aside."""
     state = State(tmp_path / "state.db")
-    items = [("traces", Item("", bytes([n]) * 16, (SpanEdit(n, 0, 10, None, -1),))) for n in (1, 2, 3)]
+    items = [("traces", building.item({"trace": n, "position": n})) for n in (1, 2, 3)]
     state.commit(Checkpoint(1, 3, 0), items=items, exporters={"traces": ["far"]}, now_ns=0)
     for row, reason in ((1, "too old"), (2, "not mine")):
         state.park("far", row, reason)
@@ -277,7 +278,7 @@ def test_outbox_list(owing):
     path, _ = owing
     text = run("outbox", "list", "--data", str(path)).output
     assert "far: 1 waiting, 2 set aside" in text
-    assert f"trace {'01' * 16}, 1 spans: too old" in text
+    assert f"trace {'00' * 15}01, 1 spans: too old" in text
     lines = [json.loads(line) for line in run("outbox", "list", "--json", "--data", str(path)).output.splitlines()]
     assert lines[0] == {"exporter": "far", "waiting": 1, "parked": 2}
     assert [(line["id"], line["reason"]) for line in lines[1:]] == [(1, "too old"), (2, "not mine")]

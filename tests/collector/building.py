@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import polars as pl
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from eigenspan.collector.classify import classify
 from eigenspan.collector.decided import Decision
+from eigenspan.collector.item import ROW, Item
 from eigenspan.collector.spans import Payload, schema_of
 from eigenspan.collector.watch import compile_watch
 
@@ -35,6 +37,29 @@ def spans(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def payload(body: bytes = b"body", signal: Any = "traces", **more: Any) -> Payload:
     return Payload(signal, body, **({"received_ns": 5} | more))
+
+
+def item(*spans: dict[str, Any], rule: str = "r", **more: Any) -> Item:
+    """What an outbox row sends; each span is trace (int), position, offset, length, add (an `Add`) and state (a text)."""
+    traces = sorted({span["trace"] for span in spans})
+    fields: dict[tuple[str, bytes], int] = {}
+    adds: dict[Any, int] = {}
+    states: dict[str, int] = {}
+    rows = []
+    for span in sorted(spans, key=lambda span: span["trace"]):
+        add, state = span.get("add", ()), span.get("state")
+        rows.append((
+            span.get("position", 1), traces.index(span["trace"]), span.get("offset", 0), span.get("length", 10),
+            adds.setdefault(tuple(fields.setdefault(f, len(fields)) for f in add), len(adds)) if add else -1,
+            -1 if state is None else states.setdefault(state, len(states)),
+        ))  # fmt: skip
+    return Item(
+        **({
+            "tenant": "", "traces": b"".join(trace.to_bytes(16, "big") for trace in traces),
+            "rows": np.array(rows, ROW).tobytes(), "fields": tuple(fields), "adds": tuple(adds), "states": tuple(states),
+            "rules": (rule,) * len(traces),
+        } | more)
+    )  # fmt: skip
 
 
 def digest(number: int) -> bytes:

@@ -210,7 +210,7 @@ class Both:
             kept = keep(key)
             self.verdicts[key] = (kept, through)
             if kept:
-                self.decided.keep(key, decision(through=through, decided_ns=log_ns))
+                self.decided.keep([key], [decision(through=through, decided_ns=log_ns)])
             else:
                 dropped.append(key)
             del self.open[key]

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from eigenspan.collector.classify import classify
 from eigenspan.collector.conform import Compliance, conform, parse
 from eigenspan.collector.scan import engine
-from eigenspan.collector.spans import Edit
 from eigenspan.collector.threshold import SPACE
 from eigenspan.collector.watch import CONTRACT
 from eigenspan.schema.normalise import RULES, normalise_span
 from tests.collector.building import WATCH, decision, raw_spans, request, spans, spans_in
-from tests.engines import splice_by_all
+from tests.engines import Edit, splice_by_all
 from tests.schema.test_normalise import CASES
 
 ENGINE = engine("python")

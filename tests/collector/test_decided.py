@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 
-import msgspec
 import pytest
 
 from eigenspan.collector.decided import Decided, Dropped, fingerprint, key_of, trace_bytes
 from eigenspan.collector.dropped import DroppedTraces
-from eigenspan.collector.state import KeptRow
 from tests.collector.building import SECOND, decision
 from tests.collector.forgetting import KEPT, at_every_call
 
@@ -23,7 +21,7 @@ def test_it_finds_what_a_dictionary_finds(seed):
     rng = random.Random(seed)
     index = Decided()
     model: dict = {}
-    rows: list[KeptRow] = []
+    rows: list[tuple[int, bytes]] = []
     packed: list[tuple[int, bytes]] = []
     now_ns = 10**18
     for turn in range(400):
@@ -39,15 +37,14 @@ def test_it_finds_what_a_dictionary_finds(seed):
             packed.append((now_ns, run))
         model.update(dict.fromkeys(dropped, ("dropped", turn, now_ns)))
         if rng.random() < 0.5:
-            kept = key(rng)
             verdict = decision(through=turn, decided_ns=now_ns)
-            index.keep(kept, verdict)
-            model[kept] = ("kept", verdict, now_ns)
-            rows.append(KeptRow(kept[0], trace_bytes(kept), turn, now_ns, msgspec.msgpack.encode(verdict)))
+            kept = [key(rng) for _ in range(rng.choice([1, 2, 5]))]
+            model.update(dict.fromkeys(kept, ("kept", verdict, now_ns)))
+            rows.append((now_ns, index.keep(kept, [verdict] * len(kept))))
         if turn % 100 == 60:
             before_ns = now_ns - 3 * 3600 * SECOND
             index.forget(before_ns)
-            rows = [row for row in rows if row.decided_ns >= before_ns]
+            rows = [row for row in rows if row[0] >= before_ns]
             packed = [entry for entry in packed if entry[0] >= before_ns]
             gone = [k for k, v in model.items() if v[2] < before_ns]
             slack_ns = before_ns - 3600 * SECOND
@@ -57,7 +54,7 @@ def test_it_finds_what_a_dictionary_finds(seed):
                 del model[k]
         if turn % 133 == 131:
             index = Decided()
-            index.load(rows, packed)
+            index.load([row for _, row in rows], packed)
         asked = rng.sample(list(model), min(len(model), 30)) + [key(rng) for _ in range(10)]
         expected = {k: model[k][1] if model[k][0] == "kept" else Dropped(model[k][1]) for k in asked if k in model}
         assert index.find(asked) == expected
@@ -80,7 +77,7 @@ def test_dropped_traces_of_a_busy_day_are_few_runs_and_are_forgotten():
 
 def test_the_same_id_of_another_tenant_is_another_trace():
     index = Decided()
-    index.keep(("a", 1, 2), decision())
+    index.keep([("a", 1, 2)], [decision()])
     index.drop([("b", 1, 2)], 5, 1)
     assert index.find([("a", 1, 2), ("b", 1, 2), ("", 1, 2), ("a", 2, 1)]) == {
         ("a", 1, 2): decision(),
@@ -89,10 +86,11 @@ def test_the_same_id_of_another_tenant_is_another_trace():
     assert len({fingerprint(k) for k in [("", 1, 2), ("a", 1, 2), ("b", 1, 2), ("", 2, 1)]}) == 4
 
 
-def test_the_state_says_how_far_a_kept_decision_goes():
-    index = Decided()
-    index.load([KeptRow("t", bytes(range(16)), 9, 1, msgspec.msgpack.encode(decision(through=3)))], [])
+def test_of_two_decisions_about_a_trace_the_later_holds():
     k = key_of("t", bytes(range(16)))
+    packed = [Decided().keep([k, ("", 1, 1)], [decision(through=through)] * 2) for through in (3, 9)]
+    index = Decided()
+    index.load(packed, [])
     assert index.find([k]) == {k: decision(through=9)}
     assert trace_bytes(k) == bytes(range(16))
 

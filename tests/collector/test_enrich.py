@@ -41,8 +41,8 @@ def frame(*rows) -> pl.DataFrame:
 
 def added(item, i: int) -> dict[str, object]:
     """The attributes that are added to the span number i of an item."""
-    number = item.spans[i].add
-    span = Span.FromString(b"".join(data for _, data in item.adds[number]) if number >= 0 else b"")
+    number = item.table()["add"][i]
+    span = Span.FromString(b"".join(item.fields[n][1] for n in item.adds[number]) if number >= 0 else b"")
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
 
 
@@ -59,8 +59,8 @@ def test_the_root_says_why_and_each_span_gets_its_threshold():
         frame({}, {"root": True, "state": "a=1"}, {"state": "ot=th:c"}), [KEY], [decision(threshold=1 << 55)], {}
     )
     assert [added(item, i) for i in range(3)] == [{}, SAID, {}]
-    assert [s.trace_state for s in item.spans] == ["ot=th:8", "ot=th:8,a=1", "ot=th:c"]
-    assert (item.tenant, item.trace, item.rule) == ("t", (1).to_bytes(8, "big") + (2).to_bytes(8, "big"), "errors")
+    assert [item.states[i] for i in item.table()["state"]] == ["ot=th:8", "ot=th:8,a=1", "ot=th:c"]
+    assert (item.tenant, item.traces, item.rules) == ("t", (1).to_bytes(8, "big") + (2).to_bytes(8, "big"), ("errors",))
 
 
 def test_without_a_root_the_first_span_says_it():
@@ -87,16 +87,36 @@ def test_calibration_goes_to_its_spans_and_equal_bytes_are_held_once():
     (item,) = enrich(frame({"root": True}, {}, {}, {}, {}), [KEY], [decision()], calibration)
     assert [added(item, i) for i in range(5)] == [SAID, *[{"c": 1.5, "v": "x"}] * 3, {"c": 2.5}]
     assert len(item.adds) == 3
+    assert len(item.fields) == len(SAID) + 3
 
 
-def test_one_item_a_trace_in_the_order_of_the_spans():
-    first, second = enrich(
-        frame({"trace": 1}, {"trace": 0}, {"trace": 1}), [KEY, ("", 3, 4)], [decision(), decision(rule="slow")], {}
-    )
-    assert [(i.tenant, i.rule, [s.offset for s in i.spans]) for i in (first, second)] == [
-        ("", "slow", [0, 20]),
-        ("t", "errors", [10]),
+def places(item) -> dict[str, list[int]]:
+    """What kept each trace of an item, and where its spans are."""
+    table = item.table()
+    return {rule: table["offset"][table["trace"] == n].tolist() for n, rule in enumerate(item.rules)}
+
+
+def test_an_item_holds_the_traces_of_one_tenant():
+    rows = frame({"trace": 2}, {"trace": 0}, {"trace": 2}, {"trace": 1})
+    keys, decisions = [KEY, ("t", 3, 4), ("", 3, 4)], [decision(), decision(rule="slow"), decision(rule="rare")]
+    first, second = enrich(rows, keys, decisions, {})
+    assert [(i.tenant, places(i)) for i in (first, second)] == [
+        ("t", {"errors": [10], "slow": [30]}),
+        ("", {"rare": [0, 20]}),
     ]
+    assert first.traces == b"".join(n.to_bytes(8, "big") for n in (1, 2, 3, 4))
+    assert enrich(rows.clear(), keys, decisions, {}) == []
+
+
+@pytest.mark.parametrize(("most", "expected"), [(10**6, [6]), (1100, [2, 2, 2]), (1000, [1] * 6), (1, [1] * 6)])
+def test_an_item_is_cut_between_traces(monkeypatch, most, expected):
+    monkeypatch.setattr("eigenspan.collector.enrich.ITEM_BYTES", most)
+    rows = frame(*({"trace": i // 5, "length": 40, "root": i % 5 == 4, "state": f"a={i}"} for i in range(30)))
+    items = enrich(rows, [("", 0, n) for n in range(6)], [decision(rule=str(n)) for n in range(6)], {})
+    assert [len(item.rules) for item in items] == expected
+    assert [rule for item in items for rule in item.rules] == [*"012345"]
+    assert [item.states[n] for item in items for n in item.table()["state"]] == [f"ot=th:0,a={i}" for i in range(30)]
+    assert [bool(added(item, i)) for item in items for i in range(item.spans)] == [i % 5 == 4 for i in range(30)]
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -116,7 +136,7 @@ def test_what_a_span_already_carries_is_not_added_again(name):
     )
     adds = {(1, scanned["offset"][0]): encode_attributes({"c": 2.5, "d": -7})}
     items = enrich(rows, [KEY], [decision(threshold=1 << 55)], adds)
-    (span,) = spans_in(assemble(items, lambda position: body, given))
+    (span,) = spans_in(assemble(items, lambda positions: [(body, 0, len(body))], given))
     values = [(a.key, getattr(a.value, a.value.WhichOneof("value"))) for a in span.attributes]
     assert dict(values) == {
         "mine": 1, "c": "old", "d": -7, q.EIGENSPAN_SAMPLING_RULE: "upstream", q.EIGENSPAN_SAMPLING_REASON: "errors > 0",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 
+import msgspec
+import numpy as np
 import pytest
 
 from eigenspan.collector.export import Refused, Retry, Worker, assemble
+from eigenspan.collector.item import Item
 from eigenspan.collector.scan import engine
-from eigenspan.collector.state import Checkpoint, Item, SpanEdit, State
+from eigenspan.collector.state import Checkpoint, State
+from tests.collector import building
 from tests.collector.building import WATCH, put, request, spans_in
 from tests.engines import HAS_KERNEL
 
@@ -44,8 +48,9 @@ class Log:
     def __init__(self) -> None:
         self.bodies: dict[int, bytes] = {}
 
-    def read(self, position: int) -> bytes:
-        return self.bodies[position]
+    def read(self, positions):
+        for position in positions:
+            yield b"before" + self.bodies[position] + b"after", 6, 6 + len(self.bodies[position])
 
     def item(self, trace: int, spans: int = 1, *, add=(), resource=None, trace_state=None, size: int = 0) -> Item:
         body = request(
@@ -54,11 +59,12 @@ class Log:
         position = len(self.bodies) + 1
         self.bodies[position] = body
         columns = ENGINE.scan([body], WATCH).columns
-        edits = tuple(
-            SpanEdit(position, offset, length, trace_state, 0 if add else -1)
-            for offset, length in columns.select("offset", "length").rows()
+        return building.item(
+            *(
+                {"trace": trace, "position": position, "add": add, "state": trace_state} | place
+                for place in columns.select("offset", "length").iter_rows(named=True)
+            )
         )
-        return Item("", trace.to_bytes(16, "big"), edits, (add,) if add else ())
 
 
 @pytest.fixture
@@ -66,6 +72,15 @@ def state(tmp_path):
     state = State(tmp_path / "state.db")
     yield state
     state.close()
+
+
+def joined(*items: Item) -> Item:
+    """Several traces in one row."""
+    rows = [item.table().copy() for item in items]
+    for number, part in enumerate(rows):
+        part["trace"] = number
+    traces, rules = b"".join(item.traces for item in items), tuple(rule for item in items for rule in item.rules)
+    return msgspec.structs.replace(items[0], traces=traces, rows=np.concatenate(rows).tobytes(), rules=rules)
 
 
 def owe(state: State, *items: Item, signal="traces", exporters=("far",)) -> None:
@@ -105,14 +120,16 @@ def test_what_the_far_end_rejects_of_a_request_is_not_counted_as_sent(state):
     assert (w.counts["sent_spans"], w.counts["rejected_traces"]) == (7, 4)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 12])
 @pytest.mark.parametrize("poison", [{1}, {7}, {12}, {1, 2}, {3, 9, 12}, set(range(1, 13)), set()], ids=str)
-def test_what_is_refused_is_parked_and_nothing_else_is(state, poison):
+def test_what_is_refused_is_parked_and_nothing_else_is(state, poison, rows):
     def answer(traces):
         if poison & set(traces):
             raise Refused(f"not {sorted(poison & set(traces))}")
 
     far, log = FarEnd(answer), Log()
-    owe(state, *(log.item(i) for i in range(1, 13)))
+    items = [log.item(i) for i in range(1, 13)]
+    owe(state, *(joined(*items[i : i + 12 // rows]) for i in range(0, 12, 12 // rows)))
     w = worker(state, far, log)
     empty(w)
     assert far.taken == [i for i in range(1, 13) if i not in poison]
@@ -163,7 +180,8 @@ def test_a_far_end_that_is_away_gets_it_later_in_order_and_byte_for_byte(state):
     assert far.requests[0] == far.requests[1] == far.requests[2] == far.requests[3]
 
 
-def test_an_outage_in_the_middle_of_a_division_sends_nothing_twice(state):
+@pytest.mark.parametrize("together", [False, True], ids=["rows", "one row"])
+def test_an_outage_in_the_middle_of_a_division_sends_nothing_twice(state, together):
     calls = []
 
     def answer(traces):
@@ -174,7 +192,8 @@ def test_an_outage_in_the_middle_of_a_division_sends_nothing_twice(state):
             raise Retry("away")
 
     far, log = FarEnd(answer), Log()
-    owe(state, *(log.item(i) for i in range(1, 9)))
+    items = [log.item(i) for i in range(1, 9)]
+    owe(state, *([joined(*items)] if together else items))
     w = worker(state, far, log)
     with pytest.raises(Retry):
         w.turn()
@@ -183,19 +202,22 @@ def test_an_outage_in_the_middle_of_a_division_sends_nothing_twice(state):
     assert state.backlog() == {"far": (0, 1)}
 
 
-def test_a_position_that_is_gone_parks_its_trace_only(state):
+@pytest.mark.parametrize("together", [False, True], ids=["rows", "one row"])
+def test_a_position_that_is_gone_parks_its_trace_only(state, together):
     far, log = FarEnd(), Log()
-    owe(state, *(log.item(i) for i in (1, 2, 3)))
+    items = [log.item(i) for i in (1, 2, 3)]
+    owe(state, *([joined(*items)] if together else items))
     del log.bodies[2]
     empty(worker(state, far, log))
     assert far.taken == [1, 3]
-    ((reason,),) = state._query("SELECT parked FROM outbox")
-    assert "no longer holds position 2" in reason
+    (row,) = state.parked()
+    assert "no longer holds position 2" in row.reason
+    assert row.item.traces[-1] == 2
 
 
 def test_a_span_that_is_not_where_it_was_parks_its_trace_only(state):
     far, log = FarEnd(), Log()
-    bad = Item("", (2).to_bytes(16, "big"), (SpanEdit(1, 3, 5, None, -1),))
+    bad = building.item({"trace": 2, "offset": 3, "length": 5})
     owe(state, log.item(1), bad, log.item(3))
     empty(worker(state, far, log))
     assert far.taken == [1, 3]
@@ -218,7 +240,7 @@ def test_our_own_mistake_parks_nothing(state):
 def test_other_signals_pass_unchanged(state):
     far, log = FarEnd(), Log()
     log.bodies[1], log.bodies[2] = b"metrics bytes", b"more"
-    owe(state, Item("", b"", position=1), Item("", b"", position=2), signal="metrics")
+    owe(state, Item("", position=1), Item("", position=2), signal="metrics")
     empty(worker(state, far, log))
     assert far.requests == [("metrics", [b"metrics bytes"]), ("metrics", [b"more"])]
 
@@ -226,7 +248,7 @@ def test_other_signals_pass_unchanged(state):
 def test_a_destination_that_wants_each_trace_apart_gets_them_apart(state):
     far, log = FarEnd(), Log()
     far.per_trace = True
-    owe(state, log.item(1, spans=3), log.item(2))
+    owe(state, joined(log.item(1, spans=3), log.item(2)))
     empty(worker(state, far, log))
     ((_, bodies),) = far.requests
     assert [[s.trace_id[-1] for s in spans_in([body])] for body in bodies] == [[1, 1, 1], [2]]
@@ -255,6 +277,24 @@ def test_requests_stay_under_the_limit_and_hold_everything_once(name, limit, res
     assert list(assemble(items, log.read, engine(name), limit)) == bodies
     if limit == 10**6:
         assert len(bodies) == 1
+    bodies = list(assemble([joined(*items)], log.read, engine(name), limit))
+    assert all(len(body) <= limit or len(spans_in([body])) == 1 for body in bodies)
+    assert [(s.trace_id[-1], s.span_id[-1]) for s in spans_in(bodies)] == found
+
+
+def test_no_more_of_the_log_is_held_than_asked(monkeypatch):
+    monkeypatch.setattr("eigenspan.collector.export.READ_BYTES", 1000)
+    log, held = Log(), []
+    item = joined(*(log.item(i, size=300) for i in range(1, 20)))
+
+    class Watched:
+        def splice(self, parts, edits, restamp):
+            held.append(sum(stop - start for _, start, stop in parts))
+            return ENGINE.splice(parts, edits, restamp)
+
+    (body,) = assemble([item], log.read, Watched())
+    assert [s.trace_id[-1] for s in spans_in([body])] == [*range(1, 20)]
+    assert max(held) < 2000
 
 
 def test_a_span_over_the_limit_goes_alone():

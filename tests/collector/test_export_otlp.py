@@ -20,11 +20,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from eigenspan.collector.export import Refused, Retry
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
-from eigenspan.collector.state import Item
+from eigenspan.collector.item import Item
 from tests.collector.building import request
 
 ALL = frozenset({"traces", "metrics", "logs"})
-ITEM = Item("", b"")
+ITEM = Item("")
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 PASSING = {
     "CANCELLED",

@@ -60,7 +60,7 @@ def test_turns_and_their_stages_come_with_counts_and_idle_turns_do_not(tmp_path)
     assert attributes_of(decide) == {"eigenspan.stage.traces": 2, "eigenspan.stage.kept_traces": 2}
     assert attributes_of(enrich) == {"eigenspan.stage.spans": 3}
     sent = attributes_of(export)
-    assert (sent["eigenspan.exporter.name"], sent["eigenspan.stage.rows"]) == ("far", 2)
+    assert (sent["eigenspan.exporter.name"], sent["eigenspan.stage.rows"]) == ("far", 1)
     assert sent["eigenspan.stage.bytes"] == sum(map(len, kept.bodies))
     turns = {span.span_id: span for span in by_name["turn"]}
     assert len(turns) <= 5, "a turn that did nothing has no span"

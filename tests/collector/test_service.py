@@ -18,10 +18,11 @@ from eigenspan.collector.config import load
 from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
+from eigenspan.collector.item import Item
 from eigenspan.collector.opening import ALL_SIGNALS, TRACES, DataDirectory, destination
 from eigenspan.collector.service import Collector
 from eigenspan.collector.settings import Exporter, Tls
-from eigenspan.collector.state import Checkpoint, Item, State
+from eigenspan.collector.state import Checkpoint, State
 from tests.collector.building import payload, request
 from tests.e2e.harness import overrides, running
 
@@ -89,7 +90,7 @@ def test_settings_that_turn_out_unusable_let_everything_go(tmp_path, case):
 def test_rows_of_an_exporter_that_is_gone_stay_until_the_collector_has_started(tmp_path):
     """A reload whose port is taken goes back to the settings before, which may have the exporter."""
     state = State(tmp_path / "state.db")
-    item = ("traces", Item("", b"x" * 16, position=1))
+    item = ("traces", Item("", position=1))
     state.commit(Checkpoint(1, 1, 0), items=[item], exporters={"traces": ["gone"]}, now_ns=0)
     state.close()
     with socket.create_server(("127.0.0.1", 0)) as sock:

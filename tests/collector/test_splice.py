@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from eigenspan.collector.spans import Edit
-from tests.engines import SPLICES, scan_by_all
+from eigenspan.collector.scan import engine
+from eigenspan.collector.spans import EDIT, Edits
+from tests.engines import SPLICES, Edit, needs_kernel, scan_by_all
 from tests.wirewriter import attribute, ids, key_value, num, request, span, sub, tag, varint
 
 
@@ -25,6 +27,7 @@ def spliced_body(splicing, body: bytes, **change) -> bytes:
 
 
 NEW = attribute("new", num(3, 1))
+ENGINES = pytest.mark.parametrize("name", [pytest.param("kernel", marks=needs_kernel), "python"])
 
 
 @SPLICES
@@ -195,7 +198,7 @@ def test_the_result_is_a_request_with_the_same_spans(splicing):
 
 @SPLICES
 @pytest.mark.parametrize(
-    ("offset", "length"), [(5, 30), (6, 29), (6, 27), (0, 0), (4, 30), (10**6, 28), (-1, 28), (2**70, 28)]
+    ("offset", "length"), [(5, 30), (6, 29), (6, 27), (0, 0), (4, 30), (10**6, 28), (2**32 - 1, 2**32 - 1)]
 )
 def test_a_place_without_a_span_is_refused(splicing, offset, length):
     with pytest.raises(ValueError, match=r"no span"):
@@ -208,4 +211,17 @@ def test_the_error_names_the_part(splicing):
     with pytest.raises(ValueError, match=r"^part 1: no span of 3 bytes at byte 2$"):
         splicing([(good, edits_of(good)), (good, [Edit(2, 3)])])
     with pytest.raises(ValueError, match=r"^part 1: length beyond the parent at byte 0$"):
-        splicing([(good, edits_of(good)), (b"\x0a\x01", [])])
+        splicing([(good, edits_of(good)), (b"\x0a\x01", [Edit(0, 0)])])
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [((1, 6, 28, -1, -1), "no part 1"), ((0, 6, 28, 2, -1), "no change 2"), ((0, 6, 28, 1, -1), "no change 7"),
+     ((0, 6, 28, -1, 1), "no change 1")],
+)  # fmt: skip
+def test_a_number_that_stands_for_nothing_is_refused(name, row, words):
+    payload = request(span())
+    edits = Edits(np.array([row], EDIT).tobytes(), [("new", NEW)], [[0], [7]][: 1 + (row[3] == 1)], ["a=1"])
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        engine(name).splice([(payload, 0, len(payload))], edits, ())

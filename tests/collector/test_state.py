@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eigenspan.collector.state import Checkpoint, Item, KeptRow, SpanEdit, State
+from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.item import Item
+from eigenspan.collector.state import Checkpoint, State
+from tests.collector import building
 
 EXPORTERS = {"traces": ["a", "b"], "metrics": ["a"], "logs": []}
 
@@ -21,7 +24,7 @@ def state(tmp_path):
 
 
 def item(number: int, *, position: int | None = None, length: int = 100) -> Item:
-    return Item("", bytes([number]) * 16, (SpanEdit(position or number, 0, length, None, -1),), rule="r")
+    return building.item({"trace": number, "position": position or number, "length": length})
 
 
 def commit(state: State, *items, through: int = 9, signal="traces", **more) -> None:
@@ -30,13 +33,7 @@ def commit(state: State, *items, through: int = 9, signal="traces", **more) -> N
 
 
 def waiting(state: State, exporter: str, **more) -> list[int]:
-    return [out.item.trace[0] if out.item.trace else 0 for out in state.waiting(exporter, **more)]
-
-
-def kept_row(number: int = 1, **more) -> KeptRow:
-    return KeptRow(
-        **({"tenant": "t", "trace": bytes([number]) * 16, "through": 3, "decided_ns": 4, "decision": b"d"} | more)
-    )
+    return [out.item.traces[-1] if out.item.traces else 0 for out in state.waiting(exporter, **more)]
 
 
 def everything(state: State):
@@ -50,15 +47,13 @@ def test_a_new_state_is_empty(state):
 
 
 def test_a_commit_is_there_after_a_restart(state, tmp_path):
-    full = Item(
-        "t",
-        b"\1" * 16,
-        (SpanEdit(5, 6, 7, "ot=th:0", 0), SpanEdit(4, 0, 2**20, None, -1)),
-        ((("k", b"\x4a\0"),),),
-        0,
-        "r",
+    full = building.item(
+        {"trace": 1, "position": 5, "offset": 6, "length": 7, "state": "ot=th:0", "add": (("k", b"\x4a\0"),)},
+        {"trace": 1, "position": 4, "length": 2**20},
+        tenant="t",
+        schema="0.2.0",
     )
-    commit(state, full, kept=[kept_row()], dropped=b"x" * 16, stages={"metrics": b"m"})
+    commit(state, full, kept=[b"k"], dropped=b"x" * 16, stages={"metrics": b"m"})
     before = everything(state)
     assert before[0] == Checkpoint(1, 9, 77)
     assert before[4][0][2] == full
@@ -72,12 +67,12 @@ def test_a_commit_is_there_after_a_restart(state, tmp_path):
 
 @pytest.mark.parametrize("table", ["kept", "dropped", "item", "outbox", "meta"])
 def test_a_commit_that_fails_midway_leaves_nothing_of_it(state, tmp_path, table):
-    commit(state, item(1), kept=[kept_row()], dropped=b"x" * 16, stages={"metrics": b"m"})
+    commit(state, item(1), kept=[b"k"], dropped=b"x" * 16, stages={"metrics": b"m"})
     before = everything(state)
     other = sqlite3.connect(tmp_path / "state.db")
     other.execute(f"CREATE TRIGGER stop BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no room'); END")
     other.commit()
-    more = {"kept": [kept_row(2)], "dropped": b"y" * 16, "stages": {"metrics": b"n"}}
+    more = {"kept": [b"l"], "dropped": b"y" * 16, "stages": {"metrics": b"n"}}
     with pytest.raises(sqlite3.Error, match="no room"):
         commit(state, item(2), through=20, **more)
     assert everything(state) == before
@@ -91,7 +86,7 @@ def test_a_commit_that_fails_midway_leaves_nothing_of_it(state, tmp_path, table)
 
 def test_a_commit_that_raises_before_the_database_leaves_nothing(state):
     def broken():
-        yield kept_row()
+        yield b"k"
         raise RuntimeError("killed here")
 
     with pytest.raises(RuntimeError):
@@ -101,10 +96,38 @@ def test_a_commit_that_raises_before_the_database_leaves_nothing(state):
     assert waiting(state, "a") == [2]
 
 
-def test_the_last_through_of_a_kept_trace_holds(state):
-    commit(state, kept=[kept_row(through=3)])
-    commit(state, kept=[kept_row(through=8, decided_ns=99, decision=b"other")])
-    assert state.kept() == [kept_row(through=8)]
+def test_a_state_of_another_layout_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "state.db"
+    other = sqlite3.connect(path)
+    other.executescript("CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB); INSERT INTO item VALUES (1, 'owed')")
+    with pytest.raises(EigenspanError, match=r"state\.db is of another version"):
+        State(path)
+    assert other.execute("SELECT * FROM item").fetchall() == [(1, "owed")]
+    other.close()
+
+
+def test_a_row_that_is_divided_is_owed_in_parts_by_that_exporter_alone(state):
+    whole = building.item({"trace": 1, "position": 5}, {"trace": 2, "position": 3}, {"trace": 3, "position": 4})
+    commit(state, whole, item(9))
+    row, last = state.waiting("a")
+    parts = state.divide("a", row, whole.halves())
+    assert [[*p.item.traces[15::16]] for p in parts] == [[1], [2, 3]]
+    assert state.waiting("a") == [last, *parts]
+    assert [out.item for out in state.waiting("b")] == [whole, item(9)]
+    assert state.referenced(5) == {3, 4}
+    state.sent("b", [row.id, last.id])
+    assert state.referenced(5) == {3, 4}
+    state.sent("a", [parts[1].id])
+    assert state.oldest_referenced() == 5
+
+
+def test_the_id_of_a_row_is_not_given_again(state):
+    commit(state, item(1))
+    (first,) = state.waiting("a")
+    for exporter in ("a", "b"):
+        state.sent(exporter, [first.id])
+    commit(state, item(2))
+    assert state.waiting("a")[0].id > first.id
 
 
 def test_exporters_are_independent(state):
@@ -125,20 +148,20 @@ def test_exporters_are_independent(state):
 
 
 def test_an_item_that_nobody_takes_is_not_stored(state):
-    commit(state, Item("", b"", position=4), signal="logs")
-    commit(state, Item("", b"", position=5), signal="metrics")
+    commit(state, Item("", position=4), signal="logs")
+    commit(state, Item("", position=5), signal="metrics")
     assert state.backlog() == {"a": (1, 0)}
     assert state.oldest_referenced() == 5
 
 
 def test_a_batch_ends_at_its_bytes_and_holds_one_signal(state):
-    commit(state, *(item(i, length=992) for i in range(1, 6)))
-    commit(state, Item("", b"", position=9), signal="metrics")
+    commit(state, *(item(i, length=936) for i in range(1, 6)))
+    commit(state, Item("", position=9), signal="metrics")
     commit(state, item(6))
     assert waiting(state, "a", limit_bytes=3000) == [1, 2, 3]
     assert waiting(state, "a", limit_bytes=1) == [1]
     batch = state.waiting("a")
-    assert [o.item.trace[0] for o in batch] == [1, 2, 3, 4, 5]
+    assert [o.item.traces[-1] for o in batch] == [1, 2, 3, 4, 5]
     state.sent("a", [o.id for o in batch])
     (metrics,) = state.waiting("a")
     assert metrics.signal == "metrics"
@@ -146,20 +169,14 @@ def test_a_batch_ends_at_its_bytes_and_holds_one_signal(state):
     assert waiting(state, "a") == [6]
 
 
-def test_the_size_counts_spans_and_what_is_added():
-    adds = ((("k", b"12345"),), (("k", b"1"), ("l", b"22")))
-    spans = (SpanEdit(1, 0, 100, None, 1), SpanEdit(1, 0, 50, None, -1), SpanEdit(1, 0, 10, None, 0))
-    assert Item("", b"", spans, adds).size_bytes() == 160 + 24 + 3 + 5
-
-
 def test_forget_leaves_what_is_in_the_window(state):
     for number, decided_ns in ((1, 4), (2, 10)):
         state.commit(
-            Checkpoint(1, 1, 1), kept=[kept_row(number, decided_ns=decided_ns)], dropped=bytes([number]) * 16,
+            Checkpoint(1, 1, 1), kept=[bytes([number])], dropped=bytes([number]) * 16,
             exporters=EXPORTERS, now_ns=decided_ns,
         )  # fmt: skip
     state.forget(10)
-    assert [k.trace[0] for k in state.kept()] == [2]
+    assert state.kept() == [b"\2"]
     assert state.dropped() == [(10, b"\2" * 16)]
 
 
@@ -180,7 +197,7 @@ def test_the_outbox_is_a_list_for_each_exporter(tmp_path_factory, steps):
             commit(state, item(number, position=100 - number))
             model["a"][number] = model["b"][number] = False
             continue
-        rows = {o.item.trace[0]: o.id for o in state.waiting(exporter)}
+        rows = {o.item.traces[-1]: o.id for o in state.waiting(exporter)}
         if which >= len(rows):
             continue
         chosen = sorted(rows)[which]
@@ -202,7 +219,7 @@ def test_the_outbox_is_a_list_for_each_exporter(tmp_path_factory, steps):
 
 def test_rows_of_an_exporter_that_is_gone_are_released(tmp_path):
     state = State(tmp_path / "s.db")
-    items = [("traces", Item("", bytes([i]) * 16, position=i)) for i in (1, 2)]
+    items = [("traces", item(i)) for i in (1, 2)]
     state.commit(Checkpoint(1, 2, 0), items=items, exporters={"traces": ["kept", "gone"]}, now_ns=0)
     state.park("gone", state.waiting("gone")[0].id, "no")
     assert state.release(["kept"]) == 2

@@ -187,7 +187,7 @@ def test_an_exporter_that_is_down_loses_nothing_and_one_refused_trace_is_set_asi
             deadline = time.monotonic() + 10
             while not r.collector.workers[0].last_error and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert r.collector.state.backlog() == {"otlp": (8, 0)}
+            assert r.collector.state.backlog() == {"otlp": (1, 0)}
             worker = r.collector.workers[0]
             deliver = worker._destination.deliver
 

@@ -11,9 +11,8 @@ import random
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from eigenspan.collector.spans import Edit
 from tests.cases.scan import CASES, WATCH
-from tests.engines import scan_by_all, splice_by_all
+from tests.engines import Edit, scan_by_all, splice_by_all
 from tests.wirewriter import attribute, num
 
 pytestmark = pytest.mark.slow

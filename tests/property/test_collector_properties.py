@@ -19,8 +19,7 @@ from eigenspan.collector.redact import REDACTED, redact
 from eigenspan.collector.scan import engine
 from eigenspan.collector.segment import Damage, Record
 from eigenspan.collector.spans import Payload
-from eigenspan.collector.state import Item, SpanEdit
-from tests.collector.building import DEFAULTS, SECOND, WATCH, digest, put, request, spans_in
+from tests.collector.building import DEFAULTS, SECOND, WATCH, digest, item, put, request, spans_in
 from tests.collector.model import Both
 
 FAST = settings(max_examples=60, deadline=None)
@@ -108,10 +107,10 @@ def test_what_is_assembled_is_what_was_received_and_what_was_added(traces, add, 
     for n, spans in enumerate(traces, 1):
         log[n] = request(*({"trace": n, "span": i + 1, "attributes": carried} for i, carried in enumerate(spans)))
         columns = given.scan([log[n]], WATCH).columns
-        edits = tuple(SpanEdit(n, o, length, "ot=th:8", 0) for o, length in columns.select("offset", "length").rows())
-        items.append(Item("", n.to_bytes(16, "big"), edits, (adds,)))
+        shared = {"trace": n, "position": n, "add": adds, "state": "ot=th:8"}
+        items.append(item(*(shared | place for place in columns.select("offset", "length").iter_rows(named=True))))
         expected += [(n, i + 1, add | carried) for i, carried in enumerate(spans)]
-    bodies = list(assemble(items, log.__getitem__, given, limit))
+    bodies = list(assemble(items, lambda positions: ((log[p], 0, len(log[p])) for p in positions), given, limit))
     found = spans_in(bodies)
     assert [
         (s.trace_id[-1], s.span_id[-1], {a.key: a.value.int_value for a in s.attributes}) for s in found

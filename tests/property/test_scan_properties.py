@@ -11,9 +11,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from eigenspan.collector import scan_python
-from eigenspan.collector.spans import Edit, Watched
+from eigenspan.collector.spans import Watched
 from tests.cases.scan import WATCH
-from tests.engines import scan_by_all, splice_by_all
+from tests.engines import Edit, scan_by_all, splice_by_all
 from tests.strategies_otlp import damaged, payloads
 from tests.wirewriter import attribute, num
 

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use eigenspan_kernel::columns::{Level, Names, Type, Watch, Watched};
 use eigenspan_kernel::scan::scan;
-use eigenspan_kernel::splice::{Edit, splice};
+use eigenspan_kernel::splice::{Changes, Edit, splice};
 
 const REQUESTS: usize = 100;
 const SPANS: usize = 100;
@@ -62,23 +62,19 @@ fn main() {
     let watch = Watch::new(["quantum.provider.name", "quantum.backend.name"].map(watched).into()).expect("distinct");
     let names = Names::default();
     let payloads: Vec<Vec<u8>> = (0..REQUESTS).map(request).collect();
-    let edits: Vec<(&Vec<u8>, Vec<Edit<&str, &[u8]>>)> = payloads
-        .iter()
-        .map(|payload| {
-            let batch = scan(&[payload], &watch, &names).expect("a batch").batch;
-            let places = ["offset", "length"].map(|name| batch[name].as_primitive::<UInt32Type>());
-            let edit = |row| {
-                let [offset, length] = places.map(|column| column.value(row) as usize);
-                Edit { offset, length, add: vec![("k", &b"\x4a\x03\x0a\x01k"[..])], trace_state: Some("a=1") }
-            };
-            (payload, (0..SPANS).map(edit).collect())
-        })
-        .collect();
+    let mut edits = Vec::with_capacity(REQUESTS * SPANS);
+    for (part, payload) in (0..).zip(&payloads) {
+        let batch = scan(&[payload], &watch, &names).expect("a batch").batch;
+        let [offsets, lengths] = ["offset", "length"].map(|name| batch[name].as_primitive::<UInt32Type>());
+        let places = offsets.values().iter().zip(lengths.values());
+        edits.extend(places.map(|(&offset, &length)| Edit { part, offset, length, add: 0, state: 0 }));
+    }
+    let changes = Changes { fields: vec![("k", &b"\x4a\x03\x0a\x01k"[..])], adds: vec![vec![0]], states: vec!["a=1"] };
     match std::env::args().nth(1).as_deref() {
         Some("scan") => {
             assert_eq!(scan(&payloads, &watch, &names).expect("a batch").batch.num_rows(), REQUESTS * SPANS);
         }
-        Some("splice") => assert!(splice(&edits, &[]).expect("places").len() > REQUESTS * SPANS),
+        Some("splice") => assert!(splice(&payloads, &edits, &changes, &[]).expect("places").len() > REQUESTS * SPANS),
         Some("nothing") => {}
         _ => panic!("measured scan|splice|nothing"),
     }

@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use eigenspan_kernel::columns::{Level, Names, Type, Watch, Watched};
 use eigenspan_kernel::inflate::{Encoding, inflate};
-use eigenspan_kernel::splice::Edit;
+use eigenspan_kernel::splice::{Changes, Edit, SpliceError};
 
 static WATCH: LazyLock<Watch> = LazyLock::new(|| {
     let watched = |column: &str, kind, level| Watched { column: column.into(), kind, keys: vec![column.into()], level };
@@ -28,15 +28,12 @@ pub fn scan(payload: &[u8]) {
     let rows = scanned.batch.num_rows();
     assert!(scanned.errors.is_empty() || rows == 0);
     if scanned.errors.is_empty() {
-        let places = ["offset", "length"].map(|name| scanned.batch[name].as_primitive::<UInt32Type>());
-        let edits: Vec<Edit<&str, &[u8]>> = (0..rows)
-            .map(|row| {
-                let [offset, length] = places.map(|column| column.value(row) as usize);
-                Edit { offset, length, add: vec![("text", &b"\x4a\x06\x0a\x04text"[..])], trace_state: Some("a=1") }
-            })
-            .collect();
+        let [offsets, lengths] = ["offset", "length"].map(|name| scanned.batch[name].as_primitive::<UInt32Type>());
+        let places = offsets.values().iter().zip(lengths.values());
+        let edits: Vec<Edit> =
+            places.map(|(&offset, &length)| Edit { part: 0, offset, length, add: 0, state: 0 }).collect();
         let spliced =
-            eigenspan_kernel::splice::splice(&[(payload, edits)], &[]).expect("the places are those of the scan");
+            spliced(payload, &edits, "text", b"\x4a\x06\x0a\x04text").expect("the places are those of the scan");
         let again = eigenspan_kernel::scan::scan(&[spliced], &WATCH, &Names::default()).expect("a batch");
         assert!(again.errors.is_empty());
         assert_eq!(again.batch.num_rows(), rows);
@@ -47,13 +44,14 @@ pub fn scan(payload: &[u8]) {
 pub fn splice(input: &[u8]) {
     let Some((&[a, b, c, d, edited], payload)) = input.split_first_chunk() else { return };
     let edited = edited & 1 == 1;
-    let edit: Edit<&str, &[u8]> = Edit {
-        offset: u16::from_le_bytes([a, b]).into(),
-        length: u16::from_le_bytes([c, d]).into(),
-        add: if edited { vec![("k", &b"\x4a\x03\x0a\x01k"[..])] } else { Vec::new() },
-        trace_state: edited.then_some("a=1"),
-    };
-    drop(eigenspan_kernel::splice::splice(&[(payload, vec![edit])], &[]));
+    let change = i32::from(edited) - 1;
+    let [offset, length] = [[a, b], [c, d]].map(|bytes| u16::from_le_bytes(bytes).into());
+    drop(spliced(payload, &[Edit { part: 0, offset, length, add: change, state: change }], "k", b"\x4a\x03\x0a\x01k"));
+}
+
+fn spliced(payload: &[u8], edits: &[Edit], key: &str, field: &[u8]) -> Result<Vec<u8>, SpliceError> {
+    let changes = Changes { fields: vec![(key, field)], adds: vec![vec![0]], states: vec!["a=1"] };
+    eigenspan_kernel::splice::splice(&[payload], edits, &changes, &[])
 }
 
 /// Any body, whatever its encoding is said to be, inflates within the limit or is refused, and what it gives is scanned.

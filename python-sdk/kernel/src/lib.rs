@@ -25,7 +25,7 @@ pub mod wire;
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
 mod eigenspan_kernel {
-    use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+    use pyo3::exceptions::{PyRuntimeError, PyValueError};
     use pyo3::prelude::*;
     use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
     use pyo3::types::PyBytes;
@@ -36,6 +36,7 @@ mod eigenspan_kernel {
     use crate::boundary::PyReceiver;
     use crate::boundary::{PyLimits, PyLog};
     use crate::columns::{Level, Names, Type, Watch, Watched};
+    use crate::splice::{Changes, Edit};
 
     #[derive(FromPyObject)]
     struct PyWatched {
@@ -109,43 +110,46 @@ mod eigenspan_kernel {
         }
     }
 
-    #[derive(FromPyObject)]
-    struct PyEdit {
-        #[pyo3(from_py_with = place)]
-        offset: usize,
-        #[pyo3(from_py_with = place)]
-        length: usize,
-        add: Vec<(PyBackedStr, PyBackedBytes)>,
-        trace_state: Option<PyBackedStr>,
-    }
+    /// The bytes of a chunk from the one to the other number.
+    struct Part(PyBackedBytes, usize, usize);
 
-    /// A number that no payload has room for stands for a place where no span is, as any other wrong number does.
-    fn place(number: &Bound<'_, PyAny>) -> PyResult<usize> {
-        number.extract().or_else(|error: PyErr| match error.is_instance_of::<PyOverflowError>(number.py()) {
-            true => Ok(usize::MAX),
-            false => Err(error),
-        })
-    }
-
-    type Edit = crate::splice::Edit<PyBackedStr, PyBackedBytes>;
-
-    impl From<PyEdit> for Edit {
-        fn from(edit: PyEdit) -> Self {
-            Self { offset: edit.offset, length: edit.length, add: edit.add, trace_state: edit.trace_state }
+    impl AsRef<[u8]> for Part {
+        fn as_ref(&self) -> &[u8] {
+            self.0.get(self.1..self.2).unwrap_or_default()
         }
     }
 
+    #[derive(FromPyObject)]
+    struct PyEdits {
+        rows: PyBackedBytes,
+        fields: Vec<(PyBackedStr, PyBackedBytes)>,
+        adds: Vec<Vec<u32>>,
+        states: Vec<PyBackedStr>,
+    }
+
+    /// The numbers of an edit, as `eigenspan.collector.spans.EDIT` packs them.
+    fn edit(row: &[u8; 20]) -> Edit {
+        let number = |at: usize| std::array::from_fn(|byte| row[4 * at + byte]);
+        let [part, offset, length] = [0, 1, 2].map(|at| u32::from_le_bytes(number(at)));
+        let [add, state] = [3, 4].map(|at| i32::from_le_bytes(number(at)));
+        Edit { part, offset, length, add, state }
+    }
+
     #[pyfunction]
-    #[pyo3(signature = (parts, restamp=Vec::new()))]
+    #[pyo3(signature = (parts, edits, restamp=Vec::new()))]
     fn splice<'py>(
         py: Python<'py>,
-        parts: Vec<(PyBackedBytes, Vec<PyEdit>)>,
+        parts: Vec<(PyBackedBytes, usize, usize)>,
+        edits: PyEdits,
         restamp: Vec<(PyBackedStr, PyBackedStr)>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let parts: Vec<(PyBackedBytes, Vec<Edit>)> =
-            parts.into_iter().map(|(payload, edits)| (payload, edits.into_iter().map(Edit::from).collect())).collect();
-        py.detach(|| crate::splice::splice(&parts, &restamp))
-            .map(|request| PyBytes::new(py, &request))
-            .map_err(|error| PyValueError::new_err(error.to_string()))
+        let PyEdits { rows, fields, adds, states } = edits;
+        let changes = Changes { fields, adds, states };
+        let spliced = py.detach(|| {
+            let parts: Vec<Part> = parts.into_iter().map(|(chunk, start, stop)| Part(chunk, start, stop)).collect();
+            let edits: Vec<Edit> = rows.as_chunks().0.iter().map(edit).collect();
+            crate::splice::splice(&parts, &edits, &changes, &restamp)
+        });
+        spliced.map(|request| PyBytes::new(py, &request)).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }

@@ -7,23 +7,37 @@ use std::fmt;
 
 use crate::wire::{Reader, Value, WireError, put_varint, varint_size};
 
-/// One span to take, and what to change in it. `S` and `B` are whatever holds text and bytes at the caller.
+/// One span to take: the index of its part, its place there, and which of the `Changes` are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit {
+    pub part: u32,
+    pub offset: u32,
+    pub length: u32,
+    /// An index into `Changes::adds`; negative for none.
+    pub add: i32,
+    /// An index into `Changes::states`; negative leaves the trace_state as it is.
+    pub state: i32,
+}
+
+/// What edits change. `S` and `B` are whatever holds text and bytes at the caller.
 #[derive(Clone, Debug)]
-pub struct Edit<S, B> {
-    pub offset: usize,
-    pub length: usize,
+pub struct Changes<S, B> {
     /// Key, and the encoded Span.attributes field; left out if the span has an attribute with this key. Without bytes:
     /// the span's attributes with this key are cut.
-    pub add: Vec<(S, B)>,
-    /// The new trace_state; `None` leaves it as it is, `""` removes it.
-    pub trace_state: Option<S>,
+    pub fields: Vec<(S, B)>,
+    /// Indices into `fields`.
+    pub adds: Vec<Vec<u32>>,
+    /// Trace states; `""` removes one.
+    pub states: Vec<S>,
 }
 
 /// Why nothing was spliced. `part` is the index of the payload among the parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpliceError {
     Wire { part: usize, error: WireError },
-    NotASpan { part: usize, offset: usize, length: usize },
+    NotASpan { part: usize, offset: u32, length: u32 },
+    NoPart(u32),
+    NoChange(i64),
 }
 
 impl fmt::Display for SpliceError {
@@ -33,39 +47,79 @@ impl fmt::Display for SpliceError {
             Self::NotASpan { part, offset, length } => {
                 write!(f, "part {part}: no span of {length} bytes at byte {offset}")
             }
+            Self::NoPart(part) => write!(f, "no part {part}"),
+            Self::NoChange(index) => write!(f, "no change {index}"),
         }
     }
 }
 
-/// One request with the chosen spans, in the order of the edits. Spans whose ResourceSpans are equal but for their
-/// scopes share one, and within it those whose ScopeSpans are equal but for their spans; both in order of appearance.
-/// A scope whose schema_url is in `restamp` gets the one that stands beside it there.
-pub fn splice<P, S, B>(parts: &[(P, Vec<Edit<S, B>>)], restamp: &[(S, S)]) -> Result<Vec<u8>, SpliceError>
+/// One request with the chosen spans, in the order of the edits, of which those of a part stand together. Spans whose
+/// ResourceSpans are equal but for their scopes share one, and within it those whose ScopeSpans are equal but for their
+/// spans; both in order of appearance. A scope whose schema_url is in `restamp` gets the one that stands beside it there.
+pub fn splice<P, S, B>(
+    parts: &[P],
+    edits: &[Edit],
+    changes: &Changes<S, B>,
+    restamp: &[(S, S)],
+) -> Result<Vec<u8>, SpliceError>
 where
     P: AsRef<[u8]>,
     S: AsRef<str>,
     B: AsRef<[u8]>,
 {
     let restamp: Vec<_> = restamp.iter().map(|(old, new)| (old.as_ref().as_bytes(), new.as_ref())).collect();
-    let mut groups = Groups::default();
-    for (part, (payload, edits)) in parts.iter().enumerate() {
+    let adds = changes.adds.iter().map(|add| Add::of(add, &changes.fields)).collect::<Result<Vec<_>, _>>()?;
+    let states: Vec<&str> = changes.states.iter().map(AsRef::as_ref).collect();
+    let (mut groups, mut body) = (Groups::default(), Body::default());
+    for edits in edits.chunk_by(|one, next| one.part == next.part) {
+        let part = edits[0].part as usize;
+        let payload = parts.get(part).ok_or(SpliceError::NoPart(edits[0].part))?;
         let at_part = |error| SpliceError::Wire { part, error };
         let index = Index::of(payload.as_ref()).map_err(at_part)?;
         let mut group_of_scope = vec![None; index.scopes.len()];
-        for edit in edits {
-            let (scope, span) = index.find(edit.offset, edit.length).ok_or(SpliceError::NotASpan {
-                part,
-                offset: edit.offset,
-                length: edit.length,
-            })?;
+        for &Edit { offset, length, add, state, .. } in edits {
+            let found = index.find(offset as usize, length as usize);
+            let (scope, span) = found.ok_or(SpliceError::NotASpan { part, offset, length })?;
             let group = match group_of_scope[scope] {
                 Some(group) => group,
                 None => *group_of_scope[scope].insert(groups.find(&index, scope, &restamp).map_err(at_part)?),
             };
-            write_span(&mut groups.scopes[group].spans, span, edit).map_err(at_part)?;
+            let (add, state) = (chosen(&adds, add)?, chosen(&states, state)?);
+            let edited = body.edited(span, add, state.copied()).map_err(at_part)?;
+            let spans = &mut groups.scopes[group].spans;
+            put_len(spans, 2, edited.len());
+            spans.extend_from_slice(edited);
         }
     }
     Ok(groups.finish())
+}
+
+/// What an index stands for; nothing where it is negative.
+fn chosen<T>(from: &[T], index: i32) -> Result<Option<&T>, SpliceError> {
+    match usize::try_from(index) {
+        Err(_) => Ok(None),
+        Ok(at) => from.get(at).map(Some).ok_or(SpliceError::NoChange(index.into())),
+    }
+}
+
+/// The keys that are cut, and what is appended under its key.
+struct Add<'a> {
+    cut: Vec<&'a [u8]>,
+    put: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Add<'a> {
+    fn of<S: AsRef<str>, B: AsRef<[u8]>>(indices: &[u32], fields: &'a [(S, B)]) -> Result<Self, SpliceError> {
+        let mut add = Self { cut: Vec::new(), put: Vec::new() };
+        for &index in indices {
+            let (key, field) = fields.get(index as usize).ok_or(SpliceError::NoChange(index.into()))?;
+            match field.as_ref() {
+                [] => add.cut.push(key.as_ref().as_bytes()),
+                field => add.put.push((key.as_ref().as_bytes(), field)),
+            }
+        }
+        Ok(add)
+    }
 }
 
 /// Where the spans of a payload are, in document order.
@@ -201,50 +255,61 @@ fn put_len(out: &mut Vec<u8>, number: u8, length: usize) {
     put_varint(out, length as u64);
 }
 
-fn write_span<S, B>(out: &mut Vec<u8>, mut span: Reader<'_>, edit: &Edit<S, B>) -> Result<(), WireError>
-where
-    S: AsRef<str>,
-    B: AsRef<[u8]>,
-{
-    if edit.trace_state.is_none() && edit.add.is_empty() {
-        put_len(out, 2, span.rest().len());
-        out.extend_from_slice(span.rest());
-        return Ok(());
-    }
-    let mut body = Vec::with_capacity(span.rest().len() + 64);
-    let mut keys = Vec::new();
-    let cut: Vec<&[u8]> = edit
-        .add
-        .iter()
-        .filter(|(_, field)| field.as_ref().is_empty())
-        .map(|(key, _)| key.as_ref().as_bytes())
-        .collect();
-    while let Some(field) = span.field()? {
-        if let (9, Value::Len(attribute)) = (field.number, field.value) {
-            let key = key_of(attribute)?;
-            if cut.contains(&key) {
-                continue;
+/// The body of a span in the making, and the keys of its attributes; kept from one span to the next for their room.
+#[derive(Default)]
+struct Body<'a> {
+    bytes: Vec<u8>,
+    keys: Vec<&'a [u8]>,
+}
+
+impl<'a> Body<'a> {
+    fn edited<'b>(
+        &'b mut self,
+        mut span: Reader<'a>,
+        add: Option<&Add<'a>>,
+        state: Option<&str>,
+    ) -> Result<&'b [u8], WireError> {
+        let whole = span.rest();
+        if add.is_none() && state.is_none() {
+            return Ok(whole);
+        }
+        self.bytes.clear();
+        self.keys.clear();
+        let (mut kept_from, first) = (span.offset(), span);
+        while let Some(field) = span.field()? {
+            let gone = match (field.number, field.value) {
+                (9, Value::Len(attribute)) => match add {
+                    None => false,
+                    Some(add) => {
+                        let key = key_of(attribute)?;
+                        let cut = add.cut.contains(&key);
+                        if !cut {
+                            self.keys.push(key);
+                        }
+                        cut
+                    }
+                },
+                (3, _) => state.is_some(),
+                _ => false,
+            };
+            if gone {
+                self.bytes.extend_from_slice(first.between(kept_from, field.at));
+                kept_from = span.offset();
             }
-            keys.push(key);
         }
-        if field.number != 3 || edit.trace_state.is_none() {
-            body.extend_from_slice(span.since(field.at));
+        self.bytes.extend_from_slice(first.between(kept_from, span.offset()));
+        if let Some(text) = state.filter(|text| !text.is_empty()) {
+            put_len(&mut self.bytes, 3, text.len());
+            self.bytes.extend_from_slice(text.as_bytes());
         }
-    }
-    if let Some(text) = edit.trace_state.as_ref().map(AsRef::as_ref).filter(|text| !text.is_empty()) {
-        put_len(&mut body, 3, text.len());
-        body.extend_from_slice(text.as_bytes());
-    }
-    for (key, attribute) in &edit.add {
-        let (key, attribute) = (key.as_ref().as_bytes(), attribute.as_ref());
-        if !attribute.is_empty() && !keys.contains(&key) {
-            keys.push(key);
-            body.extend_from_slice(attribute);
+        for &(key, attribute) in add.iter().flat_map(|add| &add.put) {
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+                self.bytes.extend_from_slice(attribute);
+            }
         }
+        Ok(&self.bytes)
     }
-    put_len(out, 2, body.len());
-    out.extend_from_slice(&body);
-    Ok(())
 }
 
 fn key_of(mut attribute: Reader<'_>) -> Result<&[u8], WireError> {
@@ -266,16 +331,19 @@ mod tests {
         out
     }
 
-    fn edit(offset: usize, length: usize) -> Edit<&'static str, Vec<u8>> {
-        Edit { offset, length, add: Vec::new(), trace_state: None }
+    const NOTHING: Changes<&str, Vec<u8>> = Changes { fields: vec![], adds: vec![], states: vec![] };
+
+    fn edit(part: u32, offset: u32, length: u32) -> Edit {
+        Edit { part, offset, length, add: -1, state: -1 }
     }
 
     #[test]
     fn equal_heads_share_a_group() {
         let payload = |span: &[u8]| len(1, &[len(2, &len(2, span)), len(1, b"r"), len(3, b"u")].concat());
-        let parts = [(payload(b"\x30\x01"), vec![edit(6, 2)]), (payload(b"\x30\x02"), vec![edit(6, 2)])];
+        let parts = [payload(b"\x30\x01"), payload(b"\x30\x02")];
+        let edits = [edit(0, 6, 2), edit(1, 6, 2)];
         let scope = len(2, &[len(2, b"\x30\x01"), len(2, b"\x30\x02")].concat());
-        assert_eq!(splice(&parts, &[]), Ok(len(1, &[len(1, b"r"), len(3, b"u"), scope].concat())));
+        assert_eq!(splice(&parts, &edits, &NOTHING, &[]), Ok(len(1, &[len(1, b"r"), len(3, b"u"), scope].concat())));
     }
 
     #[test]
@@ -283,13 +351,14 @@ mod tests {
         let attribute = |key: &str| len(9, &len(1, key.as_bytes()));
         let span = [len(3, b"a=1"), attribute("x"), vec![0x30, 2], len(3, b"b=2")].concat();
         let payload = len(1, &len(2, &len(2, &span)));
-        let change = Edit {
-            add: vec![("x", attribute("x")), ("y", attribute("y")), ("y", attribute("y"))],
-            trace_state: Some("c=3"),
-            ..edit(6, span.len())
+        let changes = Changes {
+            fields: vec![("x", attribute("x")), ("y", attribute("y"))],
+            adds: vec![vec![0, 1, 1]],
+            states: vec!["c=3"],
         };
+        let edits = [Edit { add: 0, state: 0, ..edit(0, 6, span.len() as u32) }];
         let expected = [attribute("x"), vec![0x30, 2], len(3, b"c=3"), attribute("y")].concat();
-        assert_eq!(splice(&[(payload, vec![change])], &[]), Ok(len(1, &len(2, &len(2, &expected)))));
+        assert_eq!(splice(&[payload], &edits, &changes, &[]), Ok(len(1, &len(2, &len(2, &expected)))));
     }
 
     #[test]
@@ -297,10 +366,11 @@ mod tests {
         let attribute = |key: &str, value: &[u8]| len(9, &[len(1, key.as_bytes()), len(2, value)].concat());
         let span = [attribute("old", b""), attribute("x", b""), attribute("old", b"")].concat();
         let payload = len(1, &len(2, &len(2, &span)));
-        let add =
+        let fields =
             vec![("old", vec![]), ("x", vec![]), ("new", attribute("new", b"")), ("x", attribute("x", b"\x10\x01"))];
+        let changes = Changes { fields, adds: vec![vec![0, 1, 2, 3]], states: vec![] };
         let expected = [attribute("new", b""), attribute("x", b"\x10\x01")].concat();
-        let spliced = splice(&[(payload, vec![Edit { add, ..edit(6, span.len()) }])], &[]);
+        let spliced = splice(&[payload], &[Edit { add: 0, ..edit(0, 6, span.len() as u32) }], &changes, &[]);
         assert_eq!(spliced, Ok(len(1, &len(2, &len(2, &expected)))));
     }
 
@@ -310,7 +380,7 @@ mod tests {
         let expected = |url: &[u8]| len(1, &len(2, &[len(1, b"s"), len(3, url), len(2, b"\x30\x01")].concat()));
         let other = len(1, &len(2, &[len(3, b"u/3"), len(1, b"s"), len(2, b"\x30\x01")].concat()));
         for (url, after) in [(b"u/1", expected(b"u/2")), (b"u/3", other)] {
-            assert_eq!(splice(&[(payload(url), vec![edit(6, 2)])], &[("u/1", "u/2")]), Ok(after));
+            assert_eq!(splice(&[payload(url)], &[edit(0, 6, 2)], &NOTHING, &[("u/1", "u/2")]), Ok(after));
         }
     }
 
@@ -318,8 +388,23 @@ mod tests {
     fn a_place_without_a_span_is_refused() {
         let payload = len(1, &len(2, &len(2, b"\x30\x01")));
         for (offset, length) in [(5, 2), (6, 1), (6, 3), (0, 0), (99, 2)] {
-            let refused = splice(&[(&payload, vec![edit(offset, length)])], &[]);
+            let refused = splice(&[&payload], &[edit(0, offset, length)], &NOTHING, &[]);
             assert_eq!(refused, Err(SpliceError::NotASpan { part: 0, offset, length }));
+        }
+    }
+
+    #[test]
+    fn an_index_that_stands_for_nothing_is_refused() {
+        let payload = len(1, &len(2, &len(2, b"\x30\x01")));
+        let changes = Changes { adds: vec![vec![0], vec![]], ..NOTHING };
+        let cases: [(Edit, &Changes<_, _>, _); 4] = [
+            (edit(1, 6, 2), &NOTHING, SpliceError::NoPart(1)),
+            (Edit { add: 0, ..edit(0, 6, 2) }, &NOTHING, SpliceError::NoChange(0)),
+            (Edit { state: 7, ..edit(0, 6, 2) }, &NOTHING, SpliceError::NoChange(7)),
+            (Edit { add: 1, ..edit(0, 6, 2) }, &changes, SpliceError::NoChange(0)),
+        ];
+        for (edit, changes, error) in cases {
+            assert_eq!(splice(&[&payload], &[edit], changes, &[]), Err(error));
         }
     }
 }

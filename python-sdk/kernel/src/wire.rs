@@ -125,6 +125,13 @@ impl<'a> Reader<'a> {
         &self.data[from..self.pos]
     }
 
+    /// The bytes of the payload from `from` to `to`.
+    #[inline]
+    #[must_use]
+    pub fn between(&self, from: usize, to: usize) -> &'a [u8] {
+        &self.data[from..to]
+    }
+
     /// The unread bytes as text. `at` and the names are for the error.
     #[inline]
     pub fn text(&self, message: &'static str, number: u32, at: usize) -> Result<&'a str, WireError> {

@@ -54,7 +54,6 @@ def backend_attributes(
             names.VERSION: summary.version[:_SHORT],
             names.ID: summary.calibration_id,
             names.TIME: instants.format_ns(summary.valid_from_ns),
-            names.AGE: _age(t_exec_ns, summary.valid_from_ns),
             names.T1_MEDIAN: summary.t1_median_s,
             names.T2_MEDIAN: summary.t2_median_s,
             names.T2_METHOD: summary.t2_method,
@@ -64,7 +63,6 @@ def backend_attributes(
             names.TWO_QUBIT_ERROR_MAX: summary.two_qubit_error_max,
             names.OPERATIONAL_QUBITS: summary.operational_qubits or None,
             names.OPERATIONAL_PAIRS: summary.operational_pairs or None,
-            names.OLDEST_VALUE_AGE: _age(t_exec_ns, summary.oldest_measured_at_ns),
             names.STATISTIC: summary.statistic,
             names.BENCHMARK_EPLG: summary.eplg,
             names.BENCHMARK_CLOPS: summary.clops,
@@ -78,11 +76,14 @@ def backend_attributes(
             names.WINDOW_START: _text(status.window_start_ns),
             names.WINDOW_END: _text(status.window_end_ns),
         }
-    return {name: value for name, value in values.items() if value is not None}
+    said = {name: value for name, value in values.items() if value is not None}
+    return said if summary is None or t_exec_ns is None else said | age_attributes(summary, t_exec_ns)
 
 
-def _age(t_exec_ns: int | None, since_ns: int | None) -> float | None:
-    return None if t_exec_ns is None or since_ns is None else (t_exec_ns - since_ns) / instants.NS
+def age_attributes(summary: Summary, t_exec_ns: int) -> Attributes:
+    """Those of `backend_attributes` that differ from one execution under a snapshot to the next."""
+    since_ns = {names.AGE: summary.valid_from_ns, names.OLDEST_VALUE_AGE: summary.oldest_measured_at_ns}
+    return {name: (t_exec_ns - ns) / instants.NS for name, ns in since_ns.items() if ns is not None}
 
 
 def _text(ns: int | None) -> str | None:

@@ -26,7 +26,7 @@ def list_(*, data: Path, as_json: bool) -> None:
         counts = {"exporter": exporter, "waiting": waiting, "parked": aside}
         click.echo(json.dumps(counts) if as_json else f"{exporter}: {waiting} waiting, {aside} set aside")
     for row in parked:
-        trace, spans = row.item.trace.hex(), len(row.item.spans)
+        trace, spans = row.item.traces.hex(), row.item.spans
         if as_json:
             fields = {"id": row.id, "exporter": row.exporter, "signal": row.signal, "trace": trace, "spans": spans}
             click.echo(json.dumps(fields | {"reason": row.reason}))

@@ -6,26 +6,31 @@ A span's bytes are read from the log where they must be known; what is returned 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from eigenspan.calibration.attributes import backend_attributes
+from eigenspan.calibration.attributes import age_attributes, backend_attributes
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.collector.calibrate import Calibrated, unconfirmed
 from eigenspan.collector.circuit import read_usage
 from eigenspan.collector.conform import conform, parse
 from eigenspan.collector.due import Hold
-from eigenspan.collector.enrich import Add, encode_attributes
+from eigenspan.collector.enrich import Value, encode_attributes
+from eigenspan.collector.spans import Add
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from eigenspan.calibration.asof import AsOfIndex
     from eigenspan.calibration.snapshot import Snapshot
-    from eigenspan.collector.log import Log
+    from eigenspan.collector.log import Log, Place
+
+
+_PLACE = ("position", "offset", "length")
+_TOLD = 1000  # snapshots and states of their backends of which it is remembered how they are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +62,60 @@ class Changes:
         self._log, self._calibrations, self._conventions = log, calibrations, conventions
         self.normalised: Counter[str] = Counter()  # what `conform` did
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
+        self._read: dict[tuple[int, int], Span] = {}  # what the last call of `of` read, brought to the registry's names
+        self._told: dict[object, Add] = {}
 
     def of(self, spans: pl.DataFrame, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], Add]:
         """What is cut from and added to kept spans, by position and offset."""
-        changes = self._names(spans.filter("foreign")) if self._conventions.normalise else {}
-        for at, add in self._calibration(calibrated).items():
-            changes[at] = changes.get(at, ()) + add
-        return changes
-
-    def _names(self, spans: pl.DataFrame) -> dict[tuple[int, int], Add]:
-        changes: dict[tuple[int, int], Add] = {}
-        for place in spans.select("position", "offset", "length").iter_rows():
-            span = parse(self._log.read_part(*place))
-            if span is not None:
-                changed = conform(span, self.normalised, keep_original=self._conventions.keep_original)
-                if changed:
-                    changes[place[:2]] = changed
-        return changes
-
-    def _calibration(self, calibrated: Sequence[Calibrated]) -> Mapping[tuple[int, int], Add]:
-        adds: dict[tuple[int, int], Add] = {}
+        foreign = spans.filter("foreign").select(_PLACE).rows() if self._conventions.normalise else []
+        ran = [(c.position, c.offset, c.length) for c in calibrated if c.match.snapshot is not None]
+        self._read = self._spans([*foreign, *ran])
+        changes = self._names([place[:2] for place in foreign])
         for found in calibrated:
-            summary = found.match.snapshot
-            attributes = backend_attributes(
-                summary, found.executed_ns, found.match.kind, found.status, changed=found.changed
-            )
-            if summary is not None:
-                usage = read_usage(self._log.read_part(found.position, found.offset, found.length))
-                if usage is not None:
-                    attributes |= circuit_attributes(self._calibrations.document(summary.version), usage)
-                self.enriched[summary.backend, summary.version, found.match.kind] += 1
-            else:
-                self.enriched["", "", found.match.kind] += 1
-            adds[found.position, found.offset] = encode_attributes(attributes)
-        return adds
+            at = found.position, found.offset
+            changes[at] = changes.get(at, ()) + self._calibration(found, self._read.get(at))
+        return changes
+
+    def _spans(self, places: Sequence[Place]) -> dict[tuple[int, int], Span]:
+        places = list(dict.fromkeys(places))
+        parsed = zip(places, map(parse, self._log.read_parts(places)), strict=True)
+        return {place[:2]: span for place, span in parsed if span is not None}
+
+    def _names(self, foreign: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Add]:
+        keep_original = self._conventions.keep_original
+        changed = {
+            at: conform(s, self.normalised, keep_original=keep_original) for at in foreign if (s := self._read.get(at))
+        }
+        return {at: change for at, change in changed.items() if change}
+
+    def _calibration(self, found: Calibrated, span: Span | None) -> Add:
+        summary = found.match.snapshot
+        if summary is None:
+            self.enriched["", "", found.match.kind] += 1
+            return self._said(found)
+        self.enriched[summary.backend, summary.version, found.match.kind] += 1
+        own: dict[str, Value] = dict(age_attributes(summary, found.executed_ns))
+        if span is not None and (usage := read_usage(span)) is not None:
+            own |= circuit_attributes(self._calibrations.document(summary.version), usage)
+        return self._said(found) + encode_attributes(own)
+
+    def _said(self, found: Calibrated) -> Add:
+        """What all spans are told that ran under one snapshot, encoded once."""
+        summary = found.match.snapshot
+        which = (summary.provider, summary.backend, summary.version) if summary else None
+        key = (which, found.match.kind, found.status, found.changed)
+        if key not in self._told:
+            if len(self._told) >= _TOLD:
+                self._told.clear()
+            attributes = backend_attributes(summary, None, found.match.kind, found.status, changed=found.changed)
+            self._told[key] = encode_attributes(attributes)
+        return self._told[key]
 
     def conforming(self, position: int, offset: int, length: int) -> Span | None:
         """The message of a span as it leaves; None where the library cannot read what scan could."""
-        span = parse(self._log.read_part(position, offset, length))
-        if span is not None and self._conventions.normalise:
-            conform(span, Counter(), keep_original=self._conventions.keep_original)
+        span = self._read.get((position, offset))
+        if span is None:
+            span = next(iter(self._spans([(position, offset, length)]).values()), None)
+            if span is not None and self._conventions.normalise:
+                conform(span, Counter(), keep_original=self._conventions.keep_original)
         return span

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -14,11 +13,10 @@ from eigenspan.semconv import attributes as q
 Plain = str | int | float | bool | list[str]
 
 
-def read_usage(span: bytes) -> Usage | None:
-    """The usage that a Span's attributes describe; None where they say nothing about the circuit."""
-    try:
-        attributes = {kv.key: _plain(kv.value) for kv in reversed(Span.FromString(span).attributes)}
-    except DecodeError:
+def read_usage(span: Span) -> Usage | None:
+    """The usage that a span's attributes describe; None where they say nothing about the circuit."""
+    attributes = {kv.key: _plain(kv.value) for kv in reversed(span.attributes) if kv.key.startswith("quantum.circuit.")}
+    if not attributes:
         return None
     circuits = attributes.get(q.QUANTUM_CIRCUIT_COUNT)
     if isinstance(circuits, int) and circuits > 1:

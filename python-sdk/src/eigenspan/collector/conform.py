@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from eigenspan.collector.decided import Decision
-from eigenspan.collector.enrich import Add, encode_attribute
+from eigenspan.collector.enrich import encode_attribute
 from eigenspan.collector.prometheus import family
+from eigenspan.collector.spans import Add
 from eigenspan.collector.threshold import adjusted_count
 from eigenspan.collector.wire import len_field
 from eigenspan.schema.findings import RANK, Finding
@@ -69,11 +70,9 @@ def _typed(span: Span, keys: set[str], counts: Counter[str]) -> Add:
 
 def _keys_and_status(span: Span) -> tuple[set[str], str]:
     """The span's keys, and the state of its job: the one value that is spelled anew under its own key."""
-    keys, status = set(), ""
-    for attribute in span.attributes:
-        keys.add(attribute.key)
-        if attribute.key == QUANTUM_JOB_STATUS:
-            status = attribute.value.string_value
+    keys, status = {attribute.key for attribute in span.attributes}, ""
+    if QUANTUM_JOB_STATUS in keys:
+        status = [a.value.string_value for a in span.attributes if a.key == QUANTUM_JOB_STATUS][-1]
     return keys, status
 
 

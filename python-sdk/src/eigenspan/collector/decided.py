@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from eigenspan.collector.dropped import PAIR, DroppedTraces
-from eigenspan.collector.state import KeptRow
 
 TraceKey = tuple[str, int, int]  # tenant, trace id's high and low 64 bits
 
@@ -65,6 +64,9 @@ def fingerprints(keys: Sequence[TraceKey]) -> npt.NDArray[np.uint64]:
     return np.fromiter((fingerprint(key) for key in keys), dtype=np.uint64, count=len(keys))
 
 
+_KEPT = msgspec.msgpack.Decoder(list[tuple[str, bytes, Decision]])
+
+
 class Decided:
     """An index of decisions: kept traces by key, dropped ones by fingerprint."""
 
@@ -72,18 +74,19 @@ class Decided:
         self._kept: dict[TraceKey, Decision] = {}
         self.dropped = DroppedTraces() if dropped is None else dropped
 
-    def load(self, kept: list[KeptRow], dropped: list[tuple[int, bytes]]) -> None:
-        """Take up what the state holds."""
-        for row in kept:
-            decision = msgspec.msgpack.decode(row.decision, type=Decision)
-            self._kept[key_of(row.tenant, row.trace)] = msgspec.structs.replace(decision, through=row.through)
+    def load(self, kept: list[bytes], dropped: list[tuple[int, bytes]]) -> None:
+        """Take up what the state holds, oldest first."""
+        for packed in kept:
+            for tenant, trace, decision in _KEPT.decode(packed):
+                self._kept[key_of(tenant, trace)] = decision
         for decided_ns, packed in dropped:
             pairs = np.frombuffer(packed, dtype=PAIR)
             self.dropped.add(pairs["fingerprint"], pairs["through"], decided_ns)
 
-    def keep(self, key: TraceKey, decision: Decision) -> None:
-        """Note a kept trace."""
-        self._kept[key] = decision
+    def keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> bytes:
+        """Note kept traces; returns them packed, as the state stores them."""
+        self._kept.update(zip(keys, decisions, strict=True))
+        return msgspec.msgpack.encode([(k[0], trace_bytes(k), d) for k, d in zip(keys, decisions, strict=True)])
 
     def drop(self, keys: list[TraceKey], through: int, decided_ns: int) -> bytes:
         """Note dropped traces; returns them packed, as the state stores them."""

@@ -11,21 +11,30 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.item import Item
 from eigenspan.collector.own_traces import Stage, untraced
-from eigenspan.collector.spans import Edit, Signal
-from eigenspan.collector.state import Item, Outgoing
+from eigenspan.collector.spans import EDIT, Edits, Part, Signal
+from eigenspan.collector.state import Outgoing
 from eigenspan.schema.registry import restamps
 
 if TYPE_CHECKING:
     from eigenspan.collector.scan import Engine
     from eigenspan.collector.state import State
 
+Read = Callable[[Sequence[int]], Iterable[Part]]
+"""The bodies at ascending positions."""
+
 REQUEST_BYTES = 3 << 20
+READ_BYTES = 16 << 20
+"""About how much of the log is held at once to take spans out of it."""
 _RETRY_S = (0.5, 30.0)
 _LONGEST_WAIT_S = 3600.0  # whatever the far end asks for
 _IDLE_S = 1.0
@@ -68,55 +77,61 @@ class Destination(Protocol):
         """Let go of connections."""
 
 
-def assemble(
-    items: Sequence[Item], read: Callable[[int], bytes], engine: Engine, limit_bytes: int = REQUEST_BYTES
-) -> Iterator[bytes]:
+def assemble(items: Sequence[Item], read: Read, engine: Engine, limit_bytes: int = REQUEST_BYTES) -> Iterator[bytes]:
     """The export requests for `items`, each of `limit_bytes` at the most where it holds more than one span."""
-    edits: list[tuple[int, Edit]] = []
-    schema, size = "", 0
+    request = b""
     for item in items:
-        if not item.spans:
-            yield read(item.position)
-            continue
-        if edits and item.schema != schema:
-            yield from _splice(edits, schema, read, engine, limit_bytes)
-            edits, size = [], 0
-        schema = item.schema
-        added = [sum(len(field) for _, field in add) for add in item.adds]
-        for span in item.spans:
-            add = item.adds[span.add] if span.add >= 0 else ()
-            cost = span.length + 64 + (added[span.add] if span.add >= 0 else 0)
-            if size and size + cost > limit_bytes:
-                yield from _splice(edits, schema, read, engine, limit_bytes)
-                edits, size = [], 0
-            edits.append((span.position, Edit(span.offset, span.length, add, span.trace_state)))
-            size += cost
-    if edits:
-        yield from _splice(edits, schema, read, engine, limit_bytes)
+        for more in _requests(item, read, engine, limit_bytes):
+            if request and len(request) + len(more) > limit_bytes:
+                yield request
+                request = b""
+            request += more  # two requests, one after the other, are one request
+    if request:
+        yield request
+
+
+def _requests(item: Item, read: Read, engine: Engine, limit_bytes: int) -> Iterator[bytes]:
+    """The requests for one item, cut where the limit and the memory ask for it."""
+    if not item.rows:
+        yield from (chunk[start:stop] for chunk, start, stop in read([item.position]))
+        return
+    rows = item.table()
+    rows = rows[np.argsort(rows["position"], kind="stable")]
+    positions, first = np.unique(rows["position"], return_index=True)
+    ends = np.append(first[1:], len(rows)).tolist()
+    parts: list[Part] = []
+    begin = held = 0
+    for part, end in zip(read(positions.tolist()), ends, strict=True):
+        parts.append(part)
+        held += part[2] - part[1]
+        if held > READ_BYTES or end == len(rows):
+            yield from _splice(item, rows[begin:end], parts, engine, limit_bytes)
+            parts, begin, held = [], end, 0
 
 
 def _splice(
-    edits: Sequence[tuple[int, Edit]], schema: str, read: Callable[[int], bytes], engine: Engine, limit_bytes: int
+    item: Item, rows: npt.NDArray[np.void], parts: Sequence[Part], engine: Engine, limit_bytes: int
 ) -> Iterator[bytes]:
-    """One request; two or more where resources and scopes make it larger than `limit_bytes`."""
-    by_position: defaultdict[int, list[Edit]] = defaultdict(list)
-    for position, edit in edits:
-        by_position[position].append(edit)
-    parts = [(read(position), found) for position, found in sorted(by_position.items())]
-    request = engine.splice(parts, restamps(schema) if schema else ())
-    if len(request) <= limit_bytes or len(edits) == 1:
+    """One request; two or more where it would be larger than `limit_bytes`."""
+    edits = np.empty(len(rows), EDIT)
+    edits["part"] = np.cumsum(np.diff(rows["position"], prepend=rows["position"][:1]) > 0)
+    for name in ("offset", "length", "add", "state"):
+        edits[name] = rows[name]
+    restamp = restamps(item.schema) if item.schema else ()
+    request = engine.splice(parts, Edits(edits.tobytes(), item.fields, item.adds, item.states), restamp)
+    if len(request) <= limit_bytes or len(rows) == 1:
         yield request
         return
-    middle = len(edits) // 2
-    yield from _splice(edits[:middle], schema, read, engine, limit_bytes)
-    yield from _splice(edits[middle:], schema, read, engine, limit_bytes)
+    middle = len(rows) // 2
+    yield from _splice(item, rows[:middle], parts, engine, limit_bytes)
+    yield from _splice(item, rows[middle:], parts[edits["part"][middle] :], engine, limit_bytes)
 
 
 class Worker:
     """Empties one exporter's outbox, in a thread of its own, so that a slow far end delays nobody else."""
 
     def __init__(
-        self, name: str, destination: Destination, state: State, read: Callable[[int], bytes], engine: Engine,
+        self, name: str, destination: Destination, state: State, read: Read, engine: Engine,
         stage: Stage = untraced,
     ) -> None:  # fmt: skip
         self.name, self._stage = name, stage
@@ -194,7 +209,7 @@ class Worker:
         else:
             self._state.sent(self.name, [row.id for row in batch])
             self.counts["sent_rows"] += len(batch)
-            spans = sum(len(row.item.spans) for row in batch)
+            spans = sum(row.item.spans for row in batch)
             if batch[0].signal == "traces":
                 rejected = min(rejected, spans)
                 self.counts["sent_spans"] += spans - rejected
@@ -202,12 +217,11 @@ class Worker:
                 self.counts[f"rejected_{batch[0].signal}"] += rejected
 
     def _bodies(self, batch: Sequence[Outgoing]) -> list[tuple[Item, bytes]]:
-        groups = [[row] for row in batch] if self._destination.per_trace else [batch]
-        return [
-            (group[0].item, body)
-            for group in groups
-            for body in assemble([row.item for row in group], self._read, self._engine)
-        ]
+        if self._destination.per_trace:
+            groups = [[item] for row in batch for item in row.item.each()]
+        else:
+            groups = [[row.item for row in batch]]
+        return [(group[0], body) for group in groups for body in assemble(group, self._read, self._engine)]
 
     def _divide(self, batch: Sequence[Outgoing], reason: str) -> None:
         if len(batch) > 1:
@@ -215,9 +229,14 @@ class Worker:
             self._send(batch[:middle])
             self._send(batch[middle:])
             return
-        self._state.park(self.name, batch[0].id, reason)
+        (row,) = batch
+        if halves := row.item.halves():
+            for part in self._state.divide(self.name, row, halves):
+                self._send([part])
+            return
+        self._state.park(self.name, row.id, reason)
         self.counts["parked_rows"] += 1
-        self._set_aside(f"trace {batch[0].item.trace.hex()} set aside: {reason}")
+        self._set_aside(f"trace {row.item.traces.hex()} set aside: {reason}")
 
     def _set_aside(self, message: str) -> None:
         """A line a minute at the most, however many are refused: `outbox list` has them all."""

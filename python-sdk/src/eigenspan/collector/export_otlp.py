@@ -18,9 +18,9 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from eigenspan.collector.export import Refused, Retry
+from eigenspan.collector.item import Item
 from eigenspan.collector.otlp import PROTOBUF, SIGNALS
 from eigenspan.collector.spans import Signal
-from eigenspan.collector.state import Item
 
 _RETRYABLE = {
     grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED, grpc.StatusCode.OUT_OF_RANGE,

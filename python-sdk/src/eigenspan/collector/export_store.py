@@ -12,8 +12,8 @@ from eigenspan.collector.export import Refused, Retry
 from eigenspan.store.day import StoreError
 
 if TYPE_CHECKING:
+    from eigenspan.collector.item import Item
     from eigenspan.collector.spans import Signal
-    from eigenspan.collector.state import Item
     from eigenspan.store.traces import TraceStore
 
 
@@ -36,7 +36,7 @@ class StoreDestination:
             if signal == "logs":
                 self.logs_without_trace += self._store.write_logs((item.tenant, body) for item, body in bodies)
                 return 0
-            self._store.write([(item.tenant, item.trace, item.rule, body) for item, body in bodies])
+            self._store.write([(item.tenant, item.traces, item.rules[0], body) for item, body in bodies])
         except DecodeError as error:
             raise Refused(f"the {signal} payload cannot be read: {error}") from error
         except (sqlite3.OperationalError, OSError, StoreError) as error:

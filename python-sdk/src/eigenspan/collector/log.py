@@ -29,12 +29,16 @@ from eigenspan.collector.segment import (
     encode_record,
     read_records,
 )
-from eigenspan.collector.spans import Payload
+from eigenspan.collector.spans import Part, Payload
 
 _NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20}))?\.seg")  # first position; last, of a file that stands for several
 Live = Mapping[int, Sequence[int]]
 """Positions that something refers to → the offsets of their undecided spans."""
+Place = tuple[int, int, int]
+"""A part of a body: its position, where the part begins, and how long it is."""
+
 _ANY = 1 << 64
+_NEAR, _RUN = 32 << 10, 1 << 20  # a gap that is rather read than passed over; the most that is read at once
 _logger = logging.getLogger(__name__)
 
 
@@ -267,6 +271,43 @@ class Log:
         with self._lock:
             segment, i = self._find(position)
             return self._files.read_at(segment.fd, length, segment.offsets[i] + start)
+
+    def read_parts(self, places: Sequence[Place]) -> list[bytes]:
+        """The same of many, those that lie near each other read at once."""
+        order = sorted(range(len(places)), key=places.__getitem__)
+        found = [b""] * len(places)
+        for i, (chunk, start, stop) in zip(order, self._read_near([places[i] for i in order]), strict=True):
+            found[i] = chunk[start:stop]
+        return found
+
+    def bodies(self, positions: Sequence[int]) -> Iterator[Part]:
+        """The bodies at ascending positions, those that lie near each other read at once; KeyError where one is not held."""
+        return self._read_near([(position, 0, None) for position in positions])
+
+    def _read_near(self, places: Sequence[tuple[int, int, int | None]]) -> Iterator[Part]:
+        i = 0
+        while i < len(places):
+            with self._lock:
+                segment, begin, stop = self._range(places[i])
+                ranges = [(begin, stop)]
+                while (i := i + 1) < len(places):
+                    try:
+                        another, start, end = self._range(places[i])
+                    except KeyError:
+                        break  # told when its turn comes
+                    if another is not segment or start - stop > _NEAR or end - begin > _RUN:
+                        break
+                    ranges.append((start, end))
+                    stop = max(stop, end)
+                chunk = self._files.read_at(segment.fd, stop - begin, begin)
+            for start, end in ranges:
+                yield chunk, start - begin, end - begin
+
+    def _range(self, place: tuple[int, int, int | None]) -> tuple[_Segment, int, int]:
+        position, start, length = place
+        segment, i = self._find(position)
+        at = segment.offsets[i]
+        return segment, at + start, at + (segment.lengths[i] if length is None else start + length)
 
     def _find(self, position: int) -> tuple[_Segment, int]:
         at = bisect_right(self._segments, position, key=lambda s: s.first) - 1

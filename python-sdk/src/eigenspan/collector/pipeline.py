@@ -21,12 +21,13 @@ from eigenspan.collector.changes import Calibrations, Changes, Conventions
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Admission, Committed
 from eigenspan.collector.conform import Compliance
-from eigenspan.collector.decided import Decided, Decision, TraceKey, trace_bytes
+from eigenspan.collector.decided import Decided, Decision, TraceKey
 from eigenspan.collector.enrich import enrich
 from eigenspan.collector.errors import Unavailable
+from eigenspan.collector.item import Item
 from eigenspan.collector.late import Latecomers, Reread, Sending
 from eigenspan.collector.own_traces import Stage, untraced
-from eigenspan.collector.state import Checkpoint, Item, KeptRow
+from eigenspan.collector.state import Checkpoint
 from eigenspan.collector.success import success_probabilities
 from eigenspan.collector.valve import Valve
 
@@ -65,7 +66,7 @@ class _Turn:
     """What one turn will commit."""
 
     items: list[tuple[Signal, Item]] = field(default_factory=list)
-    kept: list[KeptRow] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
     ended: dict[JobKey, bool] = field(default_factory=dict)  # jobs, and whether they failed
     answered: list[tuple[str, bytes, str]] = field(default_factory=list)  # what was asked for: tenant, trace, outcome
@@ -175,7 +176,7 @@ class Pipeline:
         for batch in batches:
             for position, signal, tenant in batch.others:
                 if position > self._handled:
-                    self._turn.items.append((signal, Item(tenant, b"", position=position)))
+                    self._turn.items.append((signal, Item(tenant, position=position)))
                     if not self.exporters[signal]:
                         self.counts[f"not_exported_{signal}"] += 1
         self.traces.position = max(self.traces.position, batches[-1].through)
@@ -232,10 +233,8 @@ class Pipeline:
         self.metrics.decided(decisions, traces, due.keys)
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:
-        for key, decision in zip(keys, decisions, strict=True):
-            self.decided.keep(key, decision)
-            packed = msgspec.msgpack.encode(decision)
-            self._turn.kept.append(KeptRow(key[0], trace_bytes(key), decision.through, decision.decided_ns, packed))
+        if keys:
+            self._turn.kept.append(self.decided.keep(keys, decisions))
 
     def _commit(self, log_ns: int, wall_ns: int) -> None:
         """Decisions, rows to send and the position that they cover, in one transaction."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.item import Item
 from eigenspan.collector.metrics_otlp import Snapshot, encode, snapshot
-from eigenspan.collector.state import Item
 
 if TYPE_CHECKING:
     from eigenspan.collector.export import Destination
@@ -63,7 +63,7 @@ class Push:
         for name, destination in self._destinations.items():
             body = encode(self._metrics, now, self._metrics.began_ns, self._taken[name] if self._delta else None)
             try:
-                rejected = destination.deliver("metrics", [(Item("", b""), body)])
+                rejected = destination.deliver("metrics", [(Item(""), body)])
                 self._taken[name] = now
                 if rejected:
                     self.failures += 1

@@ -12,7 +12,7 @@ import polars as pl
 from eigenspan.collector import scan_python, splice_python
 from eigenspan.collector.errors import ConfigError, ScanError
 from eigenspan.collector.scan_python import Scanned
-from eigenspan.collector.spans import Edit, Watch
+from eigenspan.collector.spans import Edits, Part, Watch
 
 try:
     import eigenspan_kernel as kernel
@@ -36,13 +36,13 @@ class Engine:
 
     `scan(payloads, watch, names)` gives the rows of the good payloads, a ScanError for each of the others, and which
     payloads may have an attribute key in `names`.
-    `splice(parts, restamp)` gives one ExportTraceServiceRequest with just the spans that the edits name; ValueError if an edit
-    does not name a span of its payload.
+    `splice(parts, edits, restamp)` gives one ExportTraceServiceRequest with just the spans that the edits name; ValueError
+    if an edit does not name a span of its part.
     """
 
     name: Literal["kernel", "python"]
     scan: Scan
-    splice: Callable[[Sequence[tuple[bytes, Sequence[Edit]]], Sequence[tuple[str, str]]], bytes]
+    splice: Callable[[Sequence[Part], Edits, Sequence[tuple[str, str]]], bytes]
 
 
 def engine(name: EngineName = "auto") -> Engine:

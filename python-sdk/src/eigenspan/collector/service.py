@@ -128,7 +128,7 @@ class Collector:
         self._own_turn = turns.turn if turns else contextlib.nullcontext
         alone = self.own_traces.alone if self.own_traces else untraced
         self.workers = [
-            Worker(name, destination(name, exporter, self.store), self.state, self.log.read, self.engine, alone)
+            Worker(name, destination(name, exporter, self.store), self.state, self.log.bodies, self.engine, alone)
             for name, exporter in settings.exporters.items()
         ]
         exporters: dict[Signal, list[str]] = {

@@ -6,10 +6,11 @@ A `Spans` batch is a `polars.DataFrame` with one row a span. Its columns are `FI
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import msgspec
+import numpy as np
 import polars as pl
 
 Signal = Literal["traces", "metrics", "logs"]
@@ -75,18 +76,33 @@ class Payload:
     peer: str = ""
 
 
-class Edit(msgspec.Struct, frozen=True, gc=False):
-    """One span to take out of a payload, and what to change in it.
+Part = tuple[bytes, int, int]
+"""A payload inside a larger piece of the log: the piece, and where in it the payload begins and ends."""
 
-    `add` holds (key, encoded Span.attributes field: tag, length, KeyValue); an entry whose key the span already carries
-    is left out; one without bytes cuts what the span carries under its key. `trace_state` replaces the span's trace_state
-    (None: leave it as it is; "" removes it).
+Add = tuple[tuple[str, bytes], ...]
+"""What is done to a span's attributes: (key, encoded Span.attributes field: tag, length, KeyValue) each.
+
+An entry whose key the span already carries is left out; one without bytes cuts what the span carries under its key.
+"""
+
+EDIT = np.dtype([("part", "<u4"), ("offset", "<u4"), ("length", "<u4"), ("add", "<i4"), ("state", "<i4")])
+"""One span to take out of a part, by the index of the part and its place there, and what to change in it.
+
+`add` and `state` are indices into `Edits.adds` and `Edits.states`; negative: nothing is changed.
+"""
+
+
+class Edits(NamedTuple):
+    """Spans to take out of some parts, and what to change in them.
+
+    `rows`: packed as `EDIT`, those of a part together. Each of `adds` holds indices into `fields`, the entries of an `Add`;
+    a span's trace state becomes one of `states` ("" removes it).
     """
 
-    offset: int
-    length: int
-    add: tuple[tuple[str, bytes], ...] = ()
-    trace_state: str | None = None
+    rows: bytes
+    fields: Sequence[tuple[str, bytes]] = ()
+    adds: Sequence[Sequence[int]] = ()
+    states: Sequence[str] = ()
 
 
 def schema_of(watch: Watch) -> dict[str, pl.DataType]:

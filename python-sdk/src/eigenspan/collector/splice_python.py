@@ -4,43 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
+
+import numpy as np
 
 from eigenspan.collector import wire
 from eigenspan.collector.errors import ScanError
-from eigenspan.collector.spans import Edit
+from eigenspan.collector.spans import EDIT, Add, Edits, Part
 
 _SCOPE_SPANS, _SPANS = 2, 2  # in ResourceSpans, in ScopeSpans
 _SCHEMA_URL = 3  # in ScopeSpans
 _TRACE_STATE, _ATTRIBUTES = 3, 9  # in Span
 _KEY = 1  # in KeyValue
+_T = TypeVar("_T")
 
 
-def splice(parts: Sequence[tuple[bytes, Sequence[Edit]]], restamp: Sequence[tuple[str, str]] = ()) -> bytes:
+def splice(parts: Sequence[Part], edits: Edits, restamp: Sequence[tuple[str, str]] = ()) -> bytes:
     """One ExportTraceServiceRequest with just the spans that the edits name, in their order.
 
     Spans whose ResourceSpans have the same bytes (but for the scopes in them) share one, and then those whose
     ScopeSpans have the same bytes (but for the spans in them); both in order of appearance. All bytes that no edit
     names stay as they are and in their order. A scope whose schema_url stands first in a pair of `restamp` gets the
-    second. ValueError if an edit does not name a span of its payload.
+    second. ValueError if an edit does not name a span of its part, or an index stands for nothing.
     """
     urls = {old.encode(): new.encode() for old, new in restamp}
+    adds = [_Added.of(tuple(_chosen(edits.fields, i) for i in add)) for add in edits.adds]
     resources: dict[bytes, dict[bytes, list[bytes]]] = {}
-    for part, (data, edits) in enumerate(parts):
+    for part, rows in groupby(np.frombuffer(edits.rows, EDIT).tolist(), key=itemgetter(0)):
+        if part >= len(parts):
+            raise ValueError(f"no part {part}")
+        chunk, start, stop = parts[part]
+        data = chunk[start:stop]
         try:
             index = _Index.of(data)
-            for edit in edits:
-                found = index.spans.get(edit.offset)
-                if found is None or found.length != edit.length:
-                    raise ValueError(f"part {part}: no span of {edit.length} bytes at byte {edit.offset}")
+            for _, offset, length, add, state in rows:
+                found = index.spans.get(offset)
+                if found is None or found.length != length:
+                    raise ValueError(f"part {part}: no span of {length} bytes at byte {offset}")
                 resource, scope = index.heads(found, urls)
                 spans = resources.setdefault(resource, {}).setdefault(scope, [])
-                spans.append(wire.len_field(_SPANS, _edited(data, edit)))
+                added = None if add < 0 else _chosen(adds, add)
+                trace_state = None if state < 0 else _chosen(edits.states, state)
+                spans.append(wire.len_field(_SPANS, _edited(data, (offset, offset + length), added, trace_state)))
         except ScanError as error:
             raise ValueError(f"part {part}: {error}") from error
     return b"".join(
         wire.len_field(1, resource + b"".join(wire.len_field(_SCOPE_SPANS, s + b"".join(scopes[s])) for s in scopes))
         for resource, scopes in resources.items()
     )
+
+
+def _chosen(among: Sequence[_T], index: int) -> _T:
+    if index >= len(among):
+        raise ValueError(f"no change {index}")
+    return among[index]
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """The keys that are cut, and what is appended under its key."""
+
+    cut: frozenset[bytes]
+    put: tuple[tuple[bytes, bytes], ...]
+
+    @staticmethod
+    def of(add: Add) -> _Added:
+        return _Added(
+            frozenset(key.encode() for key, field in add if not field),
+            tuple((key.encode(), field) for key, field in add if field),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +125,24 @@ class _Index:
         )
 
 
-def _edited(data: bytes, edit: Edit) -> bytes:
+def _edited(data: bytes, place: wire.Place, add: _Added | None, trace_state: str | None) -> bytes:
     """The body of the span, edited."""
-    start, end = edit.offset, edit.offset + edit.length
-    if edit.trace_state is None and not edit.add:
-        return data[start:end]
+    if add is None and trace_state is None:
+        return data[slice(*place)]
     kept: list[bytes] = []
     keys: set[bytes] = set()
-    cut = {name.encode() for name, attribute in edit.add if not attribute}
-    for number, wire_type, value, at, after in wire.raw_fields(data, (start, end)):
-        if number == _ATTRIBUTES and wire_type == wire.LEN:
+    for number, wire_type, value, at, after in wire.raw_fields(data, place):
+        if add is not None and number == _ATTRIBUTES and wire_type == wire.LEN:
             key = _key_of(data, value)
-            if key in cut:
+            if key in add.cut:
                 continue
             keys.add(key)
-        if number != _TRACE_STATE or edit.trace_state is None:
+        if number != _TRACE_STATE or trace_state is None:
             kept.append(data[at:after])
-    if edit.trace_state:
-        kept.append(wire.len_field(_TRACE_STATE, edit.trace_state.encode()))
-    for name, attribute in edit.add:
-        key = name.encode()
-        if attribute and key not in keys:
+    if trace_state:
+        kept.append(wire.len_field(_TRACE_STATE, trace_state.encode()))
+    for key, attribute in () if add is None else add.put:
+        if key not in keys:
             keys.add(key)
             kept.append(attribute)
     return b"".join(kept)

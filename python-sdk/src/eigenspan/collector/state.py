@@ -5,7 +5,7 @@ transaction, so that a crash leaves either all of a tick or none of it.
 
 Tables:
     meta        checkpoint (first position that replay needs, log time, …) as name → value
-    kept        a kept trace's decision; `through` is the last position that it covers
+    kept        a tick's kept traces, packed, with their decisions
     dropped     a tick's dropped traces, packed: 16 bytes each, fingerprint u64 and `through` u64
     job         a job that ended: traces that submit it have nothing to wait for
     wanted      a dropped trace that someone asked to have back, and what came of it
@@ -23,17 +23,19 @@ from pathlib import Path
 
 import msgspec
 
+from eigenspan.collector.errors import EigenspanError
+from eigenspan.collector.item import Item
 from eigenspan.collector.jobs import JobKey
 from eigenspan.collector.spans import Signal
 
+_LAYOUT = 1  # of the tables and what is packed in them; raised when an older collector could not read them
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS kept (tenant TEXT, trace BLOB, through INTEGER, decided_ns INTEGER, decision BLOB,
-    PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, decided_ns INTEGER, decisions BLOB);
 CREATE INDEX IF NOT EXISTS kept_age ON kept (decided_ns);
 CREATE TABLE IF NOT EXISTS dropped (id INTEGER PRIMARY KEY, decided_ns INTEGER, traces BLOB);
 CREATE INDEX IF NOT EXISTS dropped_age ON dropped (decided_ns);
-CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
+CREATE TABLE IF NOT EXISTS item (id INTEGER PRIMARY KEY AUTOINCREMENT, signal TEXT, first_position INTEGER, bytes INTEGER, body BLOB);
 CREATE TABLE IF NOT EXISTS wanted (tenant TEXT, trace BLOB, outcome TEXT, PRIMARY KEY (tenant, trace)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS job (tenant TEXT, provider TEXT, id TEXT, failed INTEGER, ended_ns INTEGER,
     PRIMARY KEY (tenant, provider, id)) WITHOUT ROWID;
@@ -41,46 +43,6 @@ CREATE INDEX IF NOT EXISTS job_age ON job (ended_ns);
 CREATE TABLE IF NOT EXISTS outbox (exporter TEXT, item INTEGER, parked TEXT, PRIMARY KEY (exporter, item)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_item ON outbox (item);
 """
-
-
-WHOLE_BYTES = 1 << 40
-"""The size that stands for a payload sent whole: above any limit of a batch."""
-
-
-class SpanEdit(msgspec.Struct, array_like=True, frozen=True):
-    """One span of an item: where it is in the log, and what is added to it. `add` is an index into `Item.adds`."""
-
-    position: int
-    offset: int
-    length: int
-    trace_state: str | None
-    add: int
-
-
-class Item(msgspec.Struct, array_like=True, frozen=True):
-    """What one outbox row sends: spans of one trace, or (no spans) the whole payload at `position` unchanged.
-
-    `schema`: the version of the conventions that its spans were brought to; empty where they were left as they came.
-    """
-
-    tenant: str
-    trace: bytes
-    spans: tuple[SpanEdit, ...] = ()
-    adds: tuple[tuple[tuple[str, bytes], ...], ...] = ()
-    position: int = 0
-    rule: str = ""
-    schema: str = ""
-
-    def first_position(self) -> int:
-        """The oldest position that it refers to."""
-        return min((s.position for s in self.spans), default=self.position)
-
-    def size_bytes(self) -> int:
-        """About how many bytes it sends; exact but for resource, scope and framing. A whole payload is a batch of its own."""
-        if not self.spans:
-            return WHOLE_BYTES
-        added = [sum(len(field) for _, field in add) for add in self.adds]
-        return sum(s.length + 8 + (added[s.add] if s.add >= 0 else 0) for s in self.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +53,6 @@ class Outgoing:
     signal: Signal
     item: Item
     size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptRow:
-    """A kept trace's decision as stored: `decision` is opaque here."""
-
-    tenant: str
-    trace: bytes
-    through: int
-    decided_ns: int
-    decision: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +82,17 @@ class State:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;" + _SCHEMA)
-        row = self._db.execute("SELECT coalesce(max(id), 0) FROM item").fetchone()
-        self._next_item = int(row[0]) + 1
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;")
+        (layout,), (tables,) = (
+            self._query("PRAGMA user_version")[0],
+            self._query("SELECT count(*) FROM sqlite_master")[0],
+        )
+        if tables and layout != _LAYOUT:
+            self._db.close()
+            raise EigenspanError(
+                f"{path} is of another version of eigenspan: let that version send what it owes, then remove the file"
+            )
+        self._db.executescript(f"PRAGMA user_version={_LAYOUT};" + _SCHEMA)
 
     def checkpoint(self) -> Checkpoint | None:
         """Where the last commit stood; None on a new database."""
@@ -156,7 +115,7 @@ class State:
         self,
         checkpoint: Checkpoint,
         *,
-        kept: Iterable[KeptRow] = (),
+        kept: Iterable[bytes] = (),
         dropped: bytes = b"",
         items: Iterable[tuple[Signal, Item]] = (),
         answered: Iterable[tuple[str, bytes, str]] = (),
@@ -166,14 +125,6 @@ class State:
         stages: dict[str, bytes] | None = None,
     ) -> None:
         """Write one tick: what was decided, what is to be sent by whom, and how far it goes."""
-        encode = msgspec.msgpack.encode
-        item_rows, outbox_rows = [], []
-        for signal, item in items:
-            if not exporters[signal]:
-                continue
-            item_rows.append((self._next_item, signal, item.first_position(), item.size_bytes(), encode(item)))
-            outbox_rows += [(exporter, self._next_item) for exporter in exporters[signal]]
-            self._next_item += 1
         meta: list[tuple[str, int | bytes]] = [
             ("replay_from", checkpoint.replay_from),
             ("through", checkpoint.through),
@@ -183,21 +134,21 @@ class State:
         with self._lock, self._transaction():
             db = self._db
             db.executemany(
-                "INSERT INTO kept VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET through=excluded.through",
-                [(k.tenant, k.trace, k.through, k.decided_ns, k.decision) for k in kept],
+                "INSERT INTO kept (decided_ns, decisions) VALUES (?,?)", [(now_ns, packed) for packed in kept]
             )
             if dropped:
                 db.execute("INSERT INTO dropped (decided_ns, traces) VALUES (?,?)", (now_ns, dropped))
             db.executemany("UPDATE wanted SET outcome=?3 WHERE tenant=?1 AND trace=?2", answered)
             jobs = [(*job, failed, now_ns) for job, failed in (ended or {}).items()]
             db.executemany("INSERT OR REPLACE INTO job VALUES (?,?,?,?,?)", jobs)
-            db.executemany("INSERT INTO item VALUES (?,?,?,?,?)", item_rows)
-            db.executemany("INSERT INTO outbox (exporter, item) VALUES (?,?)", outbox_rows)
+            for signal, item in items:
+                if exporters[signal]:
+                    self._insert(signal, item, exporters[signal])
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta)
 
-    def kept(self) -> list[KeptRow]:
-        """Every kept decision still in its window."""
-        return [KeptRow(*row) for row in self._query("SELECT tenant, trace, through, decided_ns, decision FROM kept")]
+    def kept(self) -> list[bytes]:
+        """Every packed list of kept traces still in its window, oldest first."""
+        return [row[0] for row in self._query("SELECT decisions FROM kept ORDER BY id")]
 
     def dropped(self) -> list[tuple[int, bytes]]:
         """Every packed list of dropped traces still in its window with when it was decided, oldest first."""
@@ -255,13 +206,30 @@ class State:
 
     def sent(self, exporter: str, items: Iterable[int]) -> None:
         """Strike rows off: `exporter` has delivered them."""
-        ids = [(exporter, item) for item in items]
         with self._lock, self._transaction():
-            self._db.executemany("DELETE FROM outbox WHERE exporter = ? AND item = ?", ids)
-            self._db.executemany(
-                "DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE item = ?1)",
-                [(item,) for _, item in ids],
-            )
+            self._strike(exporter, items)
+
+    def _strike(self, exporter: str, items: Iterable[int]) -> None:
+        ids = [(exporter, item) for item in items]
+        self._db.executemany("DELETE FROM outbox WHERE exporter = ? AND item = ?", ids)
+        self._db.executemany(
+            "DELETE FROM item WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE item = ?1)",
+            [(item,) for _, item in ids],
+        )
+
+    def _insert(self, signal: Signal, item: Item, exporters: Iterable[str]) -> int:
+        row = (signal, item.first_position(), item.size_bytes(), msgspec.msgpack.encode(item))
+        id_ = self._db.execute("INSERT INTO item (signal, first_position, bytes, body) VALUES (?,?,?,?)", row).lastrowid
+        assert id_ is not None
+        self._db.executemany("INSERT INTO outbox (exporter, item) VALUES (?,?)", [(e, id_) for e in exporters])
+        return id_
+
+    def divide(self, exporter: str, row: Outgoing, parts: Sequence[Item]) -> list[Outgoing]:
+        """Put several rows in the place of one that `exporter` owes."""
+        with self._lock, self._transaction():
+            ids = [self._insert(row.signal, part, [exporter]) for part in parts]
+            self._strike(exporter, [row.id])
+        return [Outgoing(id_, row.signal, part, part.size_bytes()) for id_, part in zip(ids, parts, strict=True)]
 
     def release(self, exporters: Iterable[str]) -> int:
         """Strike off the rows of every other exporter than these; returns how many there were."""
@@ -318,7 +286,7 @@ class State:
         """The positions below `before` that undelivered (or parked) rows refer to."""
         rows = self._query("SELECT body FROM item WHERE first_position < ?", (before,))
         items = (msgspec.msgpack.decode(row[0], type=Item) for row in rows)
-        return {p for item in items for p in ([s.position for s in item.spans] or [item.position]) if p < before}
+        return {p for item in items for p in item.positions() if p < before}
 
     def close(self) -> None:
         """Close the database."""

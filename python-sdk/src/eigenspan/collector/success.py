@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.collector.circuit import read_usage
+from eigenspan.collector.conform import parse
 from eigenspan.semconv.attributes import QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def success_probabilities(
     found = {}
     for item in calibrated:
         if item.match.snapshot is not None:
-            usage = read_usage(read(item.position, item.offset, item.length))
+            span = parse(read(item.position, item.offset, item.length))
+            usage = read_usage(span) if span is not None else None
             attributes = circuit_attributes(document(item.match.snapshot.version), usage) if usage else {}
             value = attributes.get(QUANTUM_CIRCUIT_CALIBRATION_SUCCESS_PROBABILITY)
             if isinstance(value, float):
