@@ -7,6 +7,8 @@ import os
 from contextlib import closing
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.files import Files
@@ -51,6 +53,53 @@ def test_a_position_that_is_not_held_is_a_key_error(tmp_path, position):
     append(log, b"a", b"b")
     with pytest.raises(KeyError):
         log.read(position)
+    log.close()
+
+
+SIZES = st.one_of(st.integers(0, 300), st.integers(0, 80_000), st.just(600_000))
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(SIZES, min_size=1, max_size=12), data=st.data())
+def test_many_are_read_as_one_by_one(tmp_path_factory, sizes, data):
+    log = Log(tmp_path_factory.mktemp("log"), segment_bytes=200_000)
+    for number, size in enumerate(sizes):
+        append(log, bytes([65 + number]) * size)
+    positions = data.draw(st.lists(st.integers(1, len(sizes)), unique=True).map(sorted))
+    assert [chunk[a:b] for chunk, a, b in log.bodies(positions)] == [log.read(p) for p in positions]
+    places = []
+    for position in data.draw(st.lists(st.sampled_from(positions or [1]), max_size=12)):
+        start = data.draw(st.integers(0, sizes[position - 1]))
+        places.append((position, start, data.draw(st.integers(0, sizes[position - 1] - start))))
+    assert log.read_parts(places) == [log.read_part(*place) for place in places]
+    log.close()
+
+
+def test_what_lies_before_a_position_that_is_not_held_is_read(tmp_path):
+    log = Log(tmp_path / "log")
+    append(log, b"a", b"b")
+    found = log.bodies([1, 2, 9])
+    assert [chunk[a:b] for chunk, a, b in (next(found), next(found))] == [b"a", b"b"]
+    with pytest.raises(KeyError, match="9"):
+        next(found)
+    log.close()
+
+
+def test_what_lies_far_apart_is_not_read_in_one(tmp_path):
+    class Watched(Files):
+        def read_at(self, fd, length, offset):
+            read.append(length)
+            return super().read_at(fd, length, offset)
+
+    log = Log(tmp_path / "log", files=Watched())
+    append(log, *(b"x" * 1000 for _ in range(3)), b"y" * 100_000, b"z" * 1000)
+    read = []
+    assert len(list(log.bodies([1, 2, 3, 5]))) == 4
+    assert [length // 1000 for length in read] == [3, 1]
+    read.clear()
+    append(log, *(b"w" * 500_000 for _ in range(4)))
+    assert len(list(log.bodies([6, 7, 8, 9]))) == 4
+    assert max(read) <= 1 << 20
     log.close()
 
 

@@ -363,7 +363,9 @@ def test_a_file_of_another_version_is_waited_for_and_not_lost(tmp_path):
     with sqlite3.connect(tmp_path / f"{DAY}.db") as other:
         other.execute("CREATE TABLE trace (something)")
     with TraceStore(tmp_path, today=Calendar()) as store, pytest.raises(Retry, match="move it"):
-        StoreDestination(store).deliver("traces", [(SimpleNamespace(tenant="", traces=trace(1), rules=("r",)), otlp(1))])
+        StoreDestination(store).deliver(
+            "traces", [(SimpleNamespace(tenant="", traces=trace(1), rules=("r",)), otlp(1))]
+        )
 
 
 def test_a_row_has_short_names_and_the_body_all_of_them(tmp_path):
