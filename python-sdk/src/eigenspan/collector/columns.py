@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,25 +78,19 @@ class Chains(Rows):
         while len(rows):
             rows = self["previous"][rows]
             alive = rows >= 0
-            chain, rows = chain[alive], rows[alive]
+            if not alive.all():
+                chain, rows = chain[alive], rows[alive]
             chains.append(chain)
             found.append(rows)
         return np.concatenate(chains), np.concatenate(found)
 
 
-def fill(column: npt.NDArray[Any], rows: Ints, values: pl.Series) -> None:
-    """Put those of `values` that are there into the `rows` of a column that hold nothing yet."""
-    given = np.flatnonzero(values.is_not_null().to_numpy())
-    if len(given):
-        given = given[np.array([held is None for held in column[rows[given]]], dtype=bool)]
-        found = [_word(value) for value in values.gather(given).to_list()]
-        column[rows[given]] = np.fromiter(found, dtype=object, count=len(given))
-
-
-@lru_cache(maxsize=1 << 14)
-def _word(value: object) -> object:
-    """One object for all that are equal: traces say the same few things, and each string is held once."""
-    return value
+def texts(values: npt.NDArray[np.object_], dtype: pl.DataType) -> pl.Series:
+    """Texts or truth values and None, as a series."""
+    held = values.tolist()
+    if held.count(None) == len(held):
+        return pl.Series([None], dtype=dtype).new_from_index(0, len(held))
+    return pl.Series(held, dtype=dtype)
 
 
 def _blank(dtype: Any) -> Any:
