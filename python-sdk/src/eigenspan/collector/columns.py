@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ ROW = np.int32
 
 
 class Rows:
-    """Named columns of equal length with a free list. A row's number stays its own until it is given back."""
+    """Named columns of equal length with a free list. A row's number stays its own until it is given back.
 
-    def __init__(self, columns: dict[str, Any], capacity: int = 1024) -> None:
+    `kept`: the columns that rows which are given back need not leave blank, because whoever takes a row writes them.
+    """
+
+    def __init__(self, columns: dict[str, Any], capacity: int = 1024, *, kept: Collection[str] = ()) -> None:
         self._empty = {name: _blank(dtype) for name, dtype in columns.items()}
         self._columns = {name: np.full(capacity, self._empty[name], dtype=dtype) for name, dtype in columns.items()}
         self._free = np.arange(capacity - 1, -1, -1, dtype=ROW)
         self._free_count = capacity
+        self._blanked = [name for name in columns if name not in kept]
         self.capacity = capacity
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -38,8 +43,8 @@ class Rows:
 
     def give_back(self, rows: Ints) -> None:
         """Return rows, blanked."""
-        for name, column in self._columns.items():
-            column[rows] = self._empty[name]
+        for name in self._blanked:
+            self._columns[name][rows] = self._empty[name]
         self._free[self._free_count : self._free_count + len(rows)] = rows
         self._free_count += len(rows)
 
@@ -56,15 +61,15 @@ class Rows:
 class Chains(Rows):
     """Rows that have owners, each linked to the one before it of the same owner."""
 
-    def __init__(self, columns: dict[str, Any]) -> None:
-        super().__init__(columns | {"previous": ROW})
+    def __init__(self, columns: dict[str, Any], *, kept: Collection[str] = ()) -> None:
+        super().__init__(columns | {"previous": ROW}, kept=(*kept, "previous"))
 
     def append(self, heads: Ints, owners: Ints) -> Ints:
         """A new row for each of `owners`, of which equal ones stand side by side; `heads`: owner → its last row, or −1."""
         rows = self.take(len(owners))
         if not len(rows):
             return rows
-        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        first = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
         last = np.append(first[1:], len(owners)) - 1
         self["previous"][rows[1:]] = rows[:-1]
         self["previous"][rows[first]] = heads[owners[first]]

@@ -24,7 +24,7 @@ from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
 from eigenspan.collector.groups import Groups, Longs, grouped
 from eigenspan.collector.index import Index
 from eigenspan.collector.jobs import Jobs, Settled, said
-from eigenspan.collector.spans import TYPES, Watch
+from eigenspan.collector.spans import FIXED, TYPES, Watch
 from eigenspan.collector.watch import SPAN_ONLY
 
 _SECOND = 1_000_000_000
@@ -69,8 +69,9 @@ class Traces:
         self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
-        self._spans = Chains(_SPAN_COLUMNS)
-        self._quantum = Chains({c: _NUMPY.get(QUANTUM_SCHEMA[c], object) for c in _QUANTUM})
+        self._spans = Chains(_SPAN_COLUMNS, kept=set(_COPIED) - {"position"})
+        always = set(_QUANTUM) & {*FIXED, "position", "backend"}
+        self._quantum = Chains({c: _NUMPY.get(QUANTUM_SCHEMA[c], object) for c in _QUANTUM}, kept=always)
         self._index = Index(self._traces)
         self._tenants: dict[str, int] = {}
         self._words: dict[object, object] = {}  # what traces say often, so that each text is held once
@@ -302,6 +303,8 @@ class Traces:
         return ready
 
     def _wait(self, slots: Ints) -> npt.NDArray[np.bool_]:
+        if not len(self.jobs):
+            return np.zeros(len(slots), dtype=bool)
         return np.fromiter((self.jobs.waits(slot) for slot in slots.tolist()), dtype=bool, count=len(slots))
 
     def all_open(self) -> Due | None:
@@ -396,7 +399,8 @@ class Traces:
         self._spans.give_back(self._spans.walk(self._traces["head"][due.slots])[1])
         self._quantum.give_back(self._quantum.walk(self._traces["quantum_head"][due.slots])[1])
         self._index.remove(due.slots)
-        self.jobs.forget(due.slots.tolist())
+        if len(self.jobs):
+            self.jobs.forget(due.slots.tolist())
         self._traces.give_back(due.slots)
 
 
