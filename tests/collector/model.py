@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eigenspan.collector.decided import Decided
+from eigenspan.collector.decided import Decided, Keys
 from eigenspan.collector.due import Due, Late
 from eigenspan.collector.jobs import Phase, phase_of
 from eigenspan.collector.traces import Traces
@@ -165,7 +165,7 @@ class Both:
     def due(self, log_ns: int, keep: Any = lambda key: True) -> list[tuple[str, int, int]]:
         """Take what is due, compare it, and decide it."""
         due = self.traces.due(log_ns)
-        keys = [] if due is None else due.keys
+        keys = [] if due is None else list(due.keys)
         early = set() if due is None else {k for k, e in zip(keys, due.traces["early"], strict=True) if e}
         on_time = set(keys) - early
         assert len(set(keys)) == len(keys)
@@ -215,5 +215,5 @@ class Both:
                 dropped.append(key)
             del self.open[key]
             self.waiting = {job: keys - {key} for job, keys in self.waiting.items() if keys - {key}}
-        self.decided.drop(dropped, through, log_ns)
+        self.decided.drop(Keys.of(dropped), through, log_ns)
         self.traces.close(due)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import polars as pl
 import pytest
 
 from eigenspan.collector.classify import classify
@@ -51,6 +54,19 @@ ATTRIBUTES = [
 def test_by_attributes_from_the_bytes(attributes, expected):
     scanned = engine("auto").scan([request({"attributes": attributes})], WATCH)
     assert classify(scanned.columns)["error"].to_list() == [expected]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_so_of_a_span_does_not_depend_on_the_others(seed):
+    """Columns that have no value for any span are not looked at."""
+    rng = random.Random(seed)
+    values = {
+        "status": [0, 1, 2], "error_type": [None, "", "x"], "success": [None, True, False], "name": ["span", *tables.SPAN_NAMES],
+        "job_status": [None, "completed", "failed", "DONE"], "provider": [None, "p"], "shots": [None, 1],
+        "other_text": [None, "x"], "other_number": [None, 1.0], "span_type": [None, "quantum.internal.job", "other"],
+    }  # fmt: skip
+    rows = [{name: rng.choice(values[name]) for name in rng.sample(sorted(values), 2)} for _ in range(40)]
+    assert spans(*rows).equals(pl.concat([spans(row) for row in rows]))
 
 
 def test_there_is_always_an_answer():

@@ -73,6 +73,21 @@ def test_many_traces_are_decided_as_one_by_one():
     assert [d.rule for d in only.decide(traces(*rows), 1, 2)] == ["all"] * len(rows)
 
 
+def test_traces_that_share_a_decision_are_decided_as_one_by_one():
+    rng = random.Random(3)
+    several = rules(("errors", "errors > 0", 1.0), ("x", "backend = 'x'", 0.25), ("base", "", 0.5))
+    rows = [
+        {"trace_lo": rng.getrandbits(64), "errors": int(rng.random() < 0.2), "early": rng.random() < 0.1,
+         "complete": rng.random() < 0.8, "backend": rng.choice([None, "x"]),
+         "trace_state": rng.choice([None, None, "ot=th:8", "ot=th:fff", "a=1"])}
+        for _ in range(400)
+    ]  # fmt: skip
+    for relief in (1.0, 0.125):
+        found = several.decide(traces(*rows), 1, 2, relief=relief)
+        assert found == [several.decide(traces(row), 1, 2, relief=relief)[0] for row in rows]
+        assert len({id(d) for d in found}) == len(set(map(repr, found)))
+
+
 def test_two_instances_agree_on_every_id_under_the_same_rate():
     rng = random.Random(3)
     rows = [{"trace_lo": rng.getrandbits(64), "errors": rng.choice([0, 0, 0, 1])} for _ in range(3000)]

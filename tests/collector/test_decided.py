@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from eigenspan.collector.decided import Decided, Dropped, fingerprint, key_of, trace_bytes
+from eigenspan.collector.decided import Decided, Dropped, Keys, fingerprint, key_of, trace_bytes
 from eigenspan.collector.dropped import DroppedTraces
 from tests.collector.building import SECOND, decision
 from tests.collector.forgetting import KEPT, at_every_call
@@ -31,7 +31,7 @@ def test_it_finds_what_a_dictionary_finds(seed):
             again = rng.choice(list(model))
             if model[again][0] == "dropped":
                 dropped.append(again)
-        run = index.drop(dropped, turn, now_ns)
+        run = index.drop(Keys.of(dropped), turn, now_ns)
         assert len(run) == 16 * len(dropped)
         if run:
             packed.append((now_ns, run))
@@ -48,7 +48,7 @@ def test_it_finds_what_a_dictionary_finds(seed):
             packed = [entry for entry in packed if entry[0] >= before_ns]
             gone = [k for k, v in model.items() if v[2] < before_ns]
             slack_ns = before_ns - 3600 * SECOND
-            found = index.find(gone)
+            found = index.find(Keys.of(gone))
             assert all(model[k][0] == "dropped" and model[k][2] >= slack_ns for k in found)
             for k in gone:
                 del model[k]
@@ -57,7 +57,7 @@ def test_it_finds_what_a_dictionary_finds(seed):
             index.load([row for _, row in rows], packed)
         asked = rng.sample(list(model), min(len(model), 30)) + [key(rng) for _ in range(10)]
         expected = {k: model[k][1] if model[k][0] == "kept" else Dropped(model[k][1]) for k in asked if k in model}
-        assert index.find(asked) == expected
+        assert index.find(Keys.of(asked)) == expected
     assert any(v[0] == "kept" for v in model.values())
     assert any(v[0] == "dropped" for v in model.values())
 
@@ -66,7 +66,7 @@ def test_dropped_traces_of_a_busy_day_are_few_runs_and_are_forgotten():
     index = Decided()
     start_ns = 10**18
     for second in range(0, 86_400, 20):
-        index.drop([("", second, second)], 1, start_ns + second * SECOND)
+        index.drop(Keys.of([("", second, second)]), 1, start_ns + second * SECOND)
     assert len(index) == 4320
     assert len(index.dropped._recent) < 200
     index.forget(start_ns + 43_200 * SECOND)
@@ -78,8 +78,8 @@ def test_dropped_traces_of_a_busy_day_are_few_runs_and_are_forgotten():
 def test_the_same_id_of_another_tenant_is_another_trace():
     index = Decided()
     index.keep([("a", 1, 2)], [decision()])
-    index.drop([("b", 1, 2)], 5, 1)
-    assert index.find([("a", 1, 2), ("b", 1, 2), ("", 1, 2), ("a", 2, 1)]) == {
+    index.drop(Keys.of([("b", 1, 2)]), 5, 1)
+    assert index.find(Keys.of([("a", 1, 2), ("b", 1, 2), ("", 1, 2), ("a", 2, 1)])) == {
         ("a", 1, 2): decision(),
         ("b", 1, 2): Dropped(5),
     }
@@ -91,17 +91,17 @@ def test_of_two_decisions_about_a_trace_the_later_holds():
     packed = [Decided().keep([k, ("", 1, 1)], [decision(through=through)] * 2) for through in (3, 9)]
     index = Decided()
     index.load(packed, [])
-    assert index.find([k]) == {k: decision(through=9)}
+    assert index.find(Keys.of([k])) == {k: decision(through=9)}
     assert trace_bytes(k) == bytes(range(16))
 
 
 def test_nothing_decided_is_nothing_found():
-    assert Decided().find([("", 1, 1)]) == {}
+    assert Decided().find(Keys.of([("", 1, 1)])) == {}
     index = Decided()
-    assert index.drop([], 1, 1) == b""
-    index.drop([("", 0, 1)], 1, 1)
-    assert index.find([]) == {}
-    assert index.find([("", 0, 0)]) == {}
+    assert index.drop(Keys.of([]), 1, 1) == b""
+    index.drop(Keys.of([("", 0, 1)]), 1, 1)
+    assert index.find(Keys.of([])) == {}
+    assert index.find(Keys.of([("", 0, 0)])) == {}
 
 
 @pytest.mark.parametrize("kept", KEPT)
@@ -113,7 +113,7 @@ def test_power_lost_before_any_call_every_dropped_decision_is_in_a_file_or_in_th
         index = Decided(DroppedTraces(directory, files))
         for turn in range(1, 7):
             keys = [("", turn, n) for n in range(5)]
-            state.append((turn * SECOND, index.drop(keys, turn, turn * SECOND)))
+            state.append((turn * SECOND, index.drop(Keys.of(keys), turn, turn * SECOND)))
             dropped.update(dict.fromkeys(keys, Dropped(turn)))
             if turn % 2 == 0 and index.dropped.freeze(turn * SECOND, all_=True):
                 state.clear()
@@ -125,6 +125,6 @@ def test_power_lost_before_any_call_every_dropped_decision_is_in_a_file_or_in_th
         state, dropped = promised
         again = Decided(DroppedTraces(directory))
         again.load([], state)
-        assert dropped.items() <= again.find(list(dropped)).items()
+        assert dropped.items() <= again.find(Keys.of(list(dropped))).items()
 
     assert at_every_call(tmp_path, kept, work, check, lambda: ([], {})) > 12

@@ -16,7 +16,7 @@ from eigenspan.collector.changes import Calibrations, Conventions
 from eigenspan.collector.commit import Admission, Committed, Logged, columns, spans_of
 from eigenspan.collector.conform import Compliance
 from eigenspan.collector.decide import Rules, compile_rule, trace_schema
-from eigenspan.collector.decided import Decided
+from eigenspan.collector.decided import Decided, Keys
 from eigenspan.collector.dropped import DroppedTraces
 from eigenspan.collector.errors import Unavailable
 from eigenspan.collector.export import assemble
@@ -224,7 +224,7 @@ def test_a_crash_before_the_commit_decides_the_same_again(tmp_path, monkeypatch)
             w.tick(4 * SECOND)
         first = {
             key: d.keep
-            for key, d in w.decided.find([("", 0, i << 48 | i) for i in range(1, 200)]).items()
+            for key, d in w.decided.find(Keys.of([("", 0, i << 48 | i) for i in range(1, 200)])).items()
             if hasattr(d, "keep")
         }
     with way(tmp_path, keep=0.5) as w:

@@ -91,7 +91,7 @@ def test_what_was_open_is_open_again_after_a_replay(seed):
         again.add(rows)
     first, second = both.traces.all_open(), again.traces.all_open()
     assert set(first.keys) == set(second.keys) == set(both.open)
-    order = [second.keys.index(key) for key in first.keys]
+    order = [list(second.keys).index(key) for key in first.keys]
     assert second.traces[order].equals(first.traces)
     due = set(both.due(log_ns + 9 * SECOND))
     assert due

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import polars as pl
 
@@ -14,27 +15,43 @@ _STATUS = pl.col("job_status")
 _NORMAL = sorted(set(tables.JOB_STATUS.values()))
 _FIELD_NAMES = "|".join(re.escape(name).replace(r"\*", ".*") for name in tables.SPAN_NAMES)
 
-ERROR = (
-    (pl.col("status") == 2)
-    | (pl.col("error_type").is_not_null() & (pl.col("error_type") != ""))
-    | ~pl.col("success").fill_null(value=True)
-    | _STATUS.str.to_lowercase().is_in(_FAILED).fill_null(value=False)
-)
+ERROR = {
+    "status": pl.col("status") == 2,
+    "error_type": pl.col("error_type").is_not_null() & (pl.col("error_type") != ""),
+    "success": ~pl.col("success"),
+    "job_status": _STATUS.str.to_lowercase().is_in(_FAILED),
+}
 """True for a span whose status is ERROR, that names an error, whose execution did not succeed, or whose job failed."""
 
-QUANTUM = pl.any_horizontal(
-    pl.col(column).is_not_null() for column, (key, _, _) in BUILT_IN.items() if key.startswith("quantum.")
-) | pl.col("span_type").str.starts_with("quantum.").fill_null(value=False)
+QUANTUM = {
+    column: pl.col(column).is_not_null() for column, (key, _, _) in BUILT_IN.items() if key.startswith("quantum.")
+} | {"span_type": pl.col("span_type").str.starts_with("quantum.")}
 """True for a span with an attribute or a type of the registry."""
 
-FOREIGN = (
-    pl.any_horizontal(pl.col(column).is_not_null() for column in OTHER_NAME_COLUMNS)
-    | ~_STATUS.is_in(_NORMAL).fill_null(value=True)
-    | pl.col("name").str.contains(f"^(?:{_FIELD_NAMES})$")
-)
+FOREIGN = {
+    **{column: pl.col(column).is_not_null() for column in OTHER_NAME_COLUMNS},
+    "job_status": ~_STATUS.is_in(_NORMAL),
+    "name": pl.col("name").str.contains(f"^(?:{_FIELD_NAMES})$"),
+}
 """True for a span with a name, or a job status, of an older version or a vendor."""
 
 
 def classify(spans: pl.DataFrame) -> pl.DataFrame:
     """`spans` with boolean columns `error`, `quantum` and `foreign`."""
-    return spans.with_columns(ERROR.alias("error"), QUANTUM.alias("quantum"), FOREIGN.alias("foreign"))
+    return spans.with_columns(_told_by(present(spans)))
+
+
+def present(spans: pl.DataFrame) -> frozenset[str]:
+    """The columns that have a value for at least one span: the others tell nothing and need not be looked at."""
+    return frozenset(column.name for column in spans.get_columns() if column.null_count() < len(column))
+
+
+@lru_cache(maxsize=1024)
+def _told_by(columns: frozenset[str]) -> list[pl.Expr]:
+    facts = {"error": ERROR, "quantum": QUANTUM, "foreign": FOREIGN}
+    return [
+        pl.any_horizontal(
+            pl.lit(value=False), *(said.fill_null(value=False) for column, said in fact.items() if column in columns)
+        ).alias(name)
+        for name, fact in facts.items()
+    ]

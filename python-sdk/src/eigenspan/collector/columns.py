@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,17 @@ ROW = np.int32
 
 
 class Rows:
-    """Named columns of equal length with a free list. A row's number stays its own until it is given back."""
+    """Named columns of equal length with a free list. A row's number stays its own until it is given back.
 
-    def __init__(self, columns: dict[str, Any], capacity: int = 1024) -> None:
+    `kept`: the columns that rows which are given back need not leave blank, because whoever takes a row writes them.
+    """
+
+    def __init__(self, columns: dict[str, Any], capacity: int = 1024, *, kept: Collection[str] = ()) -> None:
         self._empty = {name: _blank(dtype) for name, dtype in columns.items()}
         self._columns = {name: np.full(capacity, self._empty[name], dtype=dtype) for name, dtype in columns.items()}
         self._free = np.arange(capacity - 1, -1, -1, dtype=ROW)
         self._free_count = capacity
+        self._blanked = [name for name in columns if name not in kept]
         self.capacity = capacity
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -39,8 +43,8 @@ class Rows:
 
     def give_back(self, rows: Ints) -> None:
         """Return rows, blanked."""
-        for name, column in self._columns.items():
-            column[rows] = self._empty[name]
+        for name in self._blanked:
+            self._columns[name][rows] = self._empty[name]
         self._free[self._free_count : self._free_count + len(rows)] = rows
         self._free_count += len(rows)
 
@@ -57,15 +61,15 @@ class Rows:
 class Chains(Rows):
     """Rows that have owners, each linked to the one before it of the same owner."""
 
-    def __init__(self, columns: dict[str, Any]) -> None:
-        super().__init__(columns | {"previous": ROW})
+    def __init__(self, columns: dict[str, Any], *, kept: Collection[str] = ()) -> None:
+        super().__init__(columns | {"previous": ROW}, kept=(*kept, "previous"))
 
     def append(self, heads: Ints, owners: Ints) -> Ints:
         """A new row for each of `owners`, of which equal ones stand side by side; `heads`: owner → its last row, or −1."""
         rows = self.take(len(owners))
         if not len(rows):
             return rows
-        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        first = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
         last = np.append(first[1:], len(owners)) - 1
         self["previous"][rows[1:]] = rows[:-1]
         self["previous"][rows[first]] = heads[owners[first]]
@@ -79,25 +83,19 @@ class Chains(Rows):
         while len(rows):
             rows = self["previous"][rows]
             alive = rows >= 0
-            chain, rows = chain[alive], rows[alive]
+            if not alive.all():
+                chain, rows = chain[alive], rows[alive]
             chains.append(chain)
             found.append(rows)
         return np.concatenate(chains), np.concatenate(found)
 
 
-def fill(column: npt.NDArray[Any], rows: Ints, values: pl.Series) -> None:
-    """Put those of `values` that are there into the `rows` of a column that hold nothing yet."""
-    given = np.flatnonzero(values.is_not_null().to_numpy())
-    if len(given):
-        given = given[np.array([held is None for held in column[rows[given]]], dtype=bool)]
-        found = [_word(value) for value in values.gather(given).to_list()]
-        column[rows[given]] = np.fromiter(found, dtype=object, count=len(given))
-
-
-@lru_cache(maxsize=1 << 14)
-def _word(value: object) -> object:
-    """One object for all that are equal: traces say the same few things, and each string is held once."""
-    return value
+def texts(values: npt.NDArray[np.object_], dtype: pl.DataType) -> pl.Series:
+    """Texts or truth values and None, as a series."""
+    held = values.tolist()
+    if held.count(None) == len(held):
+        return pl.Series([None], dtype=dtype).new_from_index(0, len(held))
+    return pl.Series(held, dtype=dtype)
 
 
 def _blank(dtype: Any) -> Any:

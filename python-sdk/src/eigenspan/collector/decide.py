@@ -143,24 +143,20 @@ class Rules:
         keep = randomness >= thresholds
         wrong = incoming > randomness  # it should not have come: what it stands for is not known
         self.counts["inconsistent_thresholds"] += int(wrong.sum())
-        reasons = {(rule, factor): self._reason(rule, factor) for rule in set(at.tolist()) for factor in (1.0, relief)}
-        names = [rule.name for rule in self.rules] + [NO_RULE]
-        known: list[int | None] = np.where(thresholds < _NEVER, thresholds, np.uint64(0)).tolist()
-        for i in np.flatnonzero(wrong).tolist():
-            known[i] = None
-        early = traces["early"].to_numpy()
-        rows = zip(
-            at.tolist(), reliefs.tolist(), known, keep.tolist(), traces["complete"].to_list(), (certain | early).tolist(),
-            strict=True,
-        )  # fmt: skip
-        out = []
-        for i, (rule, factor, weight, kept, complete, odd) in enumerate(rows):
-            reason = reasons[rule, factor]
-            if odd:
-                reason += "; one of the first of its key" * bool(certain[i])
-                reason += "; decided early: too many open traces" * bool(early[i])
-            out.append(Decision(kept, weight, names[rule], reason, complete, through, now_ns))
-        return out
+        facts = wrong, certain, traces["early"].to_numpy(), traces["complete"].to_numpy(), keep, reliefs < 1
+        _, code = np.unique(thresholds, return_inverse=True)
+        for digit, base in ((at + 1, len(self.rules) + 1), *((fact, 2) for fact in facts)):
+            code = code * base + digit
+        _, first, which = np.unique(code, return_index=True, return_inverse=True)
+        weights = np.where(thresholds < _NEVER, thresholds, np.uint64(0))
+        made = []
+        for i in first.tolist():  # one decision for all traces of which all of this is the same
+            odd, sure, early, complete, kept = (bool(fact[i]) for fact in facts[:-1])
+            reason = self._reason(int(at[i]), float(reliefs[i]))
+            reason += "; one of the first of its key" * sure + "; decided early: too many open traces" * early
+            name = self.rules[at[i]].name if at[i] >= 0 else NO_RULE
+            made.append(Decision(kept, None if odd else int(weights[i]), name, reason, complete, through, now_ns))
+        return [made[i] for i in which.tolist()]
 
     def want_back(self, traces: pl.DataFrame) -> list[str]:
         """For each dropped trace, by what came late of it, the rule that wants it back; "" of none.

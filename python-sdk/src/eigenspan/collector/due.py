@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from eigenspan.collector.columns import Ints
-from eigenspan.collector.decided import Decision, Dropped, TraceKey
+from eigenspan.collector.decided import Decision, Dropped, Keys, TraceKey
 
 QUANTUM_SCHEMA: dict[str, Any] = {
     "trace": pl.Int64, "position": pl.UInt64, "offset": pl.UInt32, "length": pl.UInt32, "span_id": pl.UInt64,
@@ -29,7 +29,7 @@ class Due:
     """
 
     slots: Ints
-    keys: list[TraceKey]
+    keys: Keys
     traces: pl.DataFrame
     quantum: pl.DataFrame
 

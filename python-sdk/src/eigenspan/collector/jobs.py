@@ -8,12 +8,13 @@ terminal and failed is a table of the schema.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 import polars as pl
 
+from eigenspan.collector.columns import Ints
 from eigenspan.semconv import tables
 
 JobKey = tuple[str, str, str]  # tenant, provider, job id
@@ -47,13 +48,17 @@ def phase_of(provider: str | None, status: str | None, kind: int, success: bool 
     return Phase.PENDING if kind == _PRODUCER else Phase.UNKNOWN
 
 
-def said(spans: pl.DataFrame, slots: Mapping[tuple[str, int, int], int]) -> Iterator[tuple[JobKey, int, Phase]]:
-    """What committed spans say of their jobs: job, the slot of the span's trace, phase."""
-    named = spans.filter(pl.col("job_id").is_not_null()).select(_COLUMNS)
-    for tenant, high, low, provider, job_id, status, kind, success in named.iter_rows():
+def said(spans: pl.DataFrame, slots_of: Callable[[pl.DataFrame], Ints]) -> Iterator[tuple[JobKey, int, Phase]]:
+    """What committed spans say of their jobs: job, the slot of the span's trace (`DECIDED` where it has none), phase."""
+    if spans["job_id"].null_count() == len(spans):
+        return
+    named = spans.select(_COLUMNS).filter(pl.col("job_id").is_not_null())
+    for (tenant, _, _, provider, job_id, status, kind, success), slot in zip(
+        named.iter_rows(), slots_of(named).tolist(), strict=True
+    ):
         phase = phase_of(provider, status, kind, success)
         if phase is not Phase.UNKNOWN:
-            yield (tenant, (provider or "").lower(), job_id), slots.get((tenant, high, low), DECIDED), phase
+            yield (tenant, (provider or "").lower(), job_id), slot, phase
 
 
 @dataclass(slots=True)

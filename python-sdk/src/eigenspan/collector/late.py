@@ -16,7 +16,7 @@ import polars as pl
 
 from eigenspan.collector.calibrate import calibrate, describe
 from eigenspan.collector.classify import classify
-from eigenspan.collector.decided import RECALLED, Decided, Decision, TraceKey, key_of
+from eigenspan.collector.decided import RECALLED, Decided, Decision, Keys, TraceKey, key_of
 
 if TYPE_CHECKING:
     from eigenspan.collector.changes import Calibrations
@@ -111,7 +111,7 @@ class Latecomers:
         """Each trace that someone wants back (tenant and id) with the outcome in words, and what is to be sent."""
         for tenant, trace in wanted:
             key = key_of(tenant, trace)
-            found = self._decided.find([key]).get(key)
+            found = self._decided.find(Keys.of([key])).get(key)
             sending = None
             if isinstance(found, Decision):
                 outcome = "it was kept"

@@ -228,8 +228,7 @@ class Pipeline:
         self.counts["dropped_spans"] += int(due.traces["spans"].to_numpy()[~keep].sum())
         kept = np.flatnonzero(keep).tolist()
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
-        dropped = [due.keys[i] for i in np.flatnonzero(~keep).tolist()]
-        self._turn.dropped.append(self.decided.drop(dropped, self.traces.position, wall_ns))
+        self._turn.dropped.append(self.decided.drop(due.keys.some(~keep), self.traces.position, wall_ns))
         self.metrics.decided(decisions, traces, due.keys)
 
     def _keep(self, keys: Sequence[TraceKey], decisions: Sequence[Decision]) -> None:

@@ -18,28 +18,31 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from eigenspan.collector.columns import ROW, Chains, Ints, Rows, fill
-from eigenspan.collector.decided import Decided, Decision, Dropped, TraceKey
+from eigenspan.collector.columns import ROW, Chains, Ints, Rows, texts
+from eigenspan.collector.decided import Decided, Decision, Dropped, Keys, TraceKey
 from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
+from eigenspan.collector.groups import Groups, Longs, grouped
+from eigenspan.collector.index import Index
 from eigenspan.collector.jobs import Jobs, Settled, said
-from eigenspan.collector.spans import TYPES, ValueType, Watch
+from eigenspan.collector.spans import FIXED, TYPES, Watch
 from eigenspan.collector.watch import SPAN_ONLY
 
-_KEY = ["tenant", "trace_hi", "trace_lo"]
 _SECOND = 1_000_000_000
 _NEVER = np.iinfo(np.int64).max
 
 _TRACE_COLUMNS = {
     "open": bool, "rooted": bool, "failed": bool, "due_ns": np.int64, "seen_ns": np.int64, "opened_ns": np.int64,
     "head": ROW, "count": np.int64, "errors": np.int64, "oks": np.int64, "bytes": np.int64, "start_ns": np.uint64,
-    "end_ns": np.uint64, "first_position": np.uint64, "root_row": ROW, "key": object, "root": object,
-    "trace_state": object, "quantum_head": ROW,
+    "end_ns": np.uint64, "first_position": np.uint64, "root_row": ROW, "high": np.uint64, "low": np.uint64,
+    "tenant": np.int32, "root": object, "trace_state": object, "quantum_head": ROW,
 }  # fmt: skip
 _SPAN_COLUMNS = {
     "position": np.uint64, "offset": np.uint32, "length": np.uint32, "span_id": np.uint64, "kind": np.int8,
     "state": object, "quantum": bool, "foreign": bool,
 }  # fmt: skip
 _QUANTUM = [column for column in QUANTUM_SCHEMA if column != "trace"]
+_NUMPY = {pl.UInt64: np.uint64, pl.UInt32: np.uint32, pl.Int32: np.int32}
+_WORDS = 1 << 14
 _COPIED = ("position", "offset", "length", "span_id", "kind", "quantum", "foreign")
 
 
@@ -66,18 +69,19 @@ class Traces:
         self._watched = {w.column: w.type for w in watch if w.column not in SPAN_ONLY}
         types = {c: np.float64 if t in ("int", "double") else object for c, t in self._watched.items()}
         self._traces = Rows(_TRACE_COLUMNS | {f"a:{column}": dtype for column, dtype in types.items()})
-        self._spans = Chains(_SPAN_COLUMNS)
-        self._quantum = Chains(
-            {c: object if QUANTUM_SCHEMA[c] in (pl.String, pl.Boolean) else np.uint64 for c in _QUANTUM}
-        )
-        self._slots: dict[TraceKey, int] = {}
+        self._spans = Chains(_SPAN_COLUMNS, kept=set(_COPIED) - {"position"})
+        always = set(_QUANTUM) & {*FIXED, "position", "backend"}
+        self._quantum = Chains({c: _NUMPY.get(QUANTUM_SCHEMA[c], object) for c in _QUANTUM}, kept=always)
+        self._index = Index(self._traces)
+        self._tenants: dict[str, int] = {}
+        self._words: dict[object, object] = {}  # what traces say often, so that each text is held once
         self._wheel: defaultdict[int, list[Ints]] = defaultdict(list)
         self._turned_to = 0
         self.position = 0
         self.counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._traces)
 
     @property
     def open_spans(self) -> int:
@@ -86,7 +90,7 @@ class Traces:
 
     def replay_from(self) -> int:
         """The first position that an undecided trace needs, or the next one."""
-        if not self._slots:
+        if not len(self):
             return self.position + 1
         t = self._traces
         return int(t["first_position"][t["open"]].min())
@@ -96,8 +100,9 @@ class Traces:
         if spans.is_empty():
             return None
         late = self._add(spans)
-        settled = self.jobs.apply(said(spans, self._slots))
-        self._settle(settled, int(spans["log_ns"].max()))  # type: ignore[arg-type]
+        settled = self.jobs.apply(said(spans, self._slots_of))
+        if settled.free or settled.failed:
+            self._settle(settled, int(spans["log_ns"].max()))  # type: ignore[arg-type]
         return late
 
     def _settle(self, settled: Settled, log_ns: int) -> None:
@@ -116,85 +121,117 @@ class Traces:
             found[position].append(offset)
         return dict(found)
 
+    def _identified(self, spans: pl.DataFrame) -> tuple[Longs, Longs, Ints]:
+        """The ids of the spans' traces and the numbers of their tenants."""
+        tenants = spans["tenant"]
+        numbers = np.zeros(len(spans), dtype=np.int64)
+        for tenant in tenants.unique() if (tenants != "").any() else [""]:
+            numbers[(tenants == tenant).to_numpy()] = self._tenants.setdefault(tenant, len(self._tenants))
+        return spans["trace_hi"].to_numpy(), spans["trace_lo"].to_numpy(), numbers
+
+    def _slots_of(self, spans: pl.DataFrame) -> Ints:
+        """The slots of the spans' traces; -1 where a trace is not open."""
+        ids = self._identified(spans)
+        return self._index.find(self._index.prints(*ids), *ids)
+
+    def _keys(self, highs: Longs, lows: Longs, tenants: Ints) -> Keys:
+        return Keys(np.array(list(self._tenants), dtype=object)[tenants], highs, lows)
+
     def _add(self, spans: pl.DataFrame) -> Late | None:
         self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
-        spans = spans.with_row_index("row")
-        given = {c: type_ for c, type_ in self._watched.items() if spans[c].null_count() < len(spans)}
-        groups = spans.group_by(_KEY, maintain_order=True).agg(_aggregates(given))
-        keys: list[TraceKey] = list(zip(groups["tenant"], groups["trace_hi"], groups["trace_lo"], strict=True))
-        slots = np.fromiter((self._slots.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+        each = self._identified(spans)
+        prints = self._index.prints(*each)
+        groups = grouped(prints, *each)
+        firsts = groups.firsts
+        highs, lows, tenants = each[0][firsts], each[1][firsts], each[2][firsts]
+        slots = self._index.find(prints[firsts], highs, lows, tenants)
         unknown = np.flatnonzero(slots < 0)
-        decisions = self._decided.find([keys[i] for i in unknown])
+        unknown = unknown[np.argsort(firsts[unknown])]  # as they came
+        keys = self._keys(highs[unknown], lows[unknown], tenants[unknown])
+        decisions = self._decided.find(keys)
         if decisions:
-            return self._add_beside_decided(spans, keys, decisions)
+            through = np.full(len(slots), -1)
+            through[unknown] = [decisions[key].through if key in decisions else -1 for key in keys]
+            return self._add_beside_decided(spans, through[groups.number], decisions)
         if len(unknown):
-            fresh = self._traces.take(len(unknown))
-            slots[unknown] = fresh
-            self._open(fresh, [keys[i] for i in unknown])
-        self._apply(slots, groups, given)
-        self._link(slots, spans, groups)
+            slots[unknown] = self._open(keys, tenants[unknown])
+        self._apply(slots, groups, spans)
+        self._link(slots[groups.number], groups.order, spans)
         return None
 
     def _add_beside_decided(
-        self, spans: pl.DataFrame, keys: list[TraceKey], decisions: dict[TraceKey, Decision | Dropped]
+        self, spans: pl.DataFrame, through: Ints, decisions: dict[TraceKey, Decision | Dropped]
     ) -> Late:
-        known = [key for key in keys if key in decisions]
-        frame = pl.DataFrame(
-            {
-                "tenant": [k[0] for k in known],
-                "trace_hi": [k[1] for k in known],
-                "trace_lo": [k[2] for k in known],
-                "through": [decisions[k].through for k in known],
-            },
-            schema={"tenant": pl.String, "trace_hi": pl.UInt64, "trace_lo": pl.UInt64, "through": pl.UInt64},
-        )
-        joined = spans.drop("row").join(frame, on=_KEY, how="left", maintain_order="left")
-        rest = joined.filter(pl.col("through").is_null()).drop("through")
-        if not rest.is_empty():
-            self._add(rest)
-        late = joined.filter(pl.col("position") > pl.col("through")).drop("through")
-        return Late(late, decisions)
+        """`through`: how far the decision goes that was made about each span's trace; -1 where there is none."""
+        rest = np.flatnonzero(through < 0)
+        if len(rest):
+            self._add(spans[rest])
+        late = (through >= 0) & (spans["position"].to_numpy().astype(np.int64) > through)
+        return Late(spans[np.flatnonzero(late)], decisions)
 
-    def _open(self, slots: Ints, keys: list[TraceKey]) -> None:
+    def _open(self, keys: Keys, tenants: Ints) -> Ints:
         t = self._traces
+        slots = t.take(len(keys))
         t["open"][slots] = True
         t["due_ns"][slots] = _NEVER
         t["start_ns"][slots] = np.iinfo(np.uint64).max
         t["first_position"][slots] = np.iinfo(np.uint64).max
         t["head"][slots] = t["quantum_head"][slots] = t["root_row"][slots] = -1
-        t["key"][slots] = np.fromiter(keys, dtype=object, count=len(keys))
-        self._slots.update(zip(keys, slots.tolist(), strict=True))
+        t["high"][slots], t["low"][slots], t["tenant"][slots] = keys.highs, keys.lows, tenants
+        self._index.add(slots)
+        return slots
 
-    def _apply(self, slots: Ints, groups: pl.DataFrame, given: dict[str, ValueType]) -> None:
-        t = self._traces
-        t["count"][slots] += groups["count"].to_numpy()
-        t["errors"][slots] += groups["errors"].to_numpy()
-        t["oks"][slots] += groups["oks"].to_numpy()
-        t["bytes"][slots] += groups["bytes"].to_numpy()
-        for name, pick in (("start_ns", np.minimum), ("end_ns", np.maximum), ("first_position", np.minimum)):
-            t[name][slots] = pick(t[name][slots], groups[name].to_numpy())
-        for name in ("root", "trace_state"):
-            fill(t[name], slots, groups[name])
-        for column, type_ in given.items():
-            values = groups[column]
+    def _apply(self, slots: Ints, groups: Groups, spans: pl.DataFrame) -> None:
+        t, owners = self._traces, slots[groups.number]
+        t["count"][slots] += groups.counts
+        np.add.at(t["errors"], owners[np.flatnonzero(spans["error"].to_numpy())], 1)
+        np.add.at(t["oks"], owners[np.flatnonzero(spans["status"].to_numpy() == 1)], 1)
+        np.add.at(t["bytes"], owners, spans["length"].to_numpy().astype(np.int64))
+        np.minimum.at(t["start_ns"], owners, spans["start_ns"].to_numpy())
+        np.maximum.at(t["end_ns"], owners, spans["end_ns"].to_numpy())
+        np.minimum.at(t["first_position"], owners, spans["position"].to_numpy())
+        np.maximum.at(t["seen_ns"], owners, spans["log_ns"].to_numpy())
+        roots = np.flatnonzero(spans["parent_id"].to_numpy() == 0)
+        self._fill("root", slots, groups, roots, spans["name"])
+        self._fill("trace_state", slots, groups, _stated(spans), spans["trace_state"])
+        for column, type_ in self._watched.items():
+            values = spans[column]
+            if values.null_count() == len(values):
+                continue
             if type_ in ("int", "double"):
-                t[f"a:{column}"][slots] = np.fmax(t[f"a:{column}"][slots], values.cast(pl.Float64).to_numpy())
+                numbers = values.cast(pl.Float64).to_numpy()
+                given = np.flatnonzero(~np.isnan(numbers))
+                np.fmax.at(t[f"a:{column}"], owners[given], numbers[given])
             else:
-                fill(t[f"a:{column}"], slots, values)
-        seen_ns = groups["log_ns"].to_numpy()
-        t["seen_ns"][slots] = np.maximum(t["seen_ns"][slots], seen_ns)
-        rooted, has_root = t["rooted"][slots], groups["has_root"].to_numpy()
-        due = np.where(
-            rooted, t["due_ns"][slots], np.where(has_root, seen_ns + self._settle_ns, seen_ns + self._idle_ns)
-        )
+                given = np.flatnonzero(values.is_not_null().to_numpy())
+                self._fill(f"a:{column}", slots, groups, given, values)
+        self._set_due(slots, owners[roots])
+
+    def _fill(self, column: str, slots: Ints, groups: Groups, rows: Ints, values: pl.Series) -> None:
+        """Give each trace that has no value yet the first of those in `rows`."""
+        if not len(rows):
+            return
+        held = self._traces[column]
+        which, first = groups.first_of(rows)
+        blank = np.flatnonzero([value is None for value in held[slots[which]].tolist()])
+        if len(self._words) > _WORDS:
+            self._words.clear()
+        found = values.gather(first[blank]).to_list()
+        held[slots[which[blank]]] = np.fromiter(map(self._words.setdefault, found, found), object, len(found))
+
+    def _set_due(self, slots: Ints, rooted: Ints) -> None:
+        """When traces that spans came for are due; `rooted`: those to which a root came."""
+        t = self._traces
+        seen_ns, due_ns = t["seen_ns"][slots], t["due_ns"][slots]
+        before = t["rooted"][slots]
+        t["rooted"][rooted] = True
+        due = np.where(before, due_ns, seen_ns + np.where(t["rooted"][slots], self._settle_ns, self._idle_ns))
         opened_ns = t["opened_ns"][slots]
         t["opened_ns"][slots] = np.where(opened_ns > 0, opened_ns, seen_ns)
         giant = t["count"][slots] > self._max_spans
         due[giant] = np.minimum(due, seen_ns)[giant]
-        moved_up = slots[due < t["due_ns"][slots]]
         t["due_ns"][slots] = due
-        t["rooted"][slots] = rooted | has_root
-        self._schedule(moved_up)
+        self._schedule(slots[due < due_ns])
 
     def _schedule(self, slots: Ints) -> None:
         if not len(slots):
@@ -203,24 +240,21 @@ class Traces:
         for second in np.unique(seconds).tolist():
             self._wheel[max(second, self._turned_to + 1)].append(slots[seconds == second])
 
-    def _link(self, slots: Ints, spans: pl.DataFrame, groups: pl.DataFrame) -> None:
+    def _link(self, owners: Ints, order: Ints, spans: pl.DataFrame) -> None:
+        """Enter spans as rows of their `owners`; `order` has them owner after owner."""
         t, s = self._traces, self._spans
-        owners = np.repeat(slots, groups["count"].to_numpy())
-        order = groups["rows"].explode().to_numpy()
-        rows = s.append(t["head"], owners)
+        rows = np.empty(len(order), dtype=np.int64)
+        rows[order] = s.append(t["head"], owners[order])
         for name in _COPIED:
-            s[name][rows] = spans[name].to_numpy()[order]
-        states = spans["trace_state"]
-        if (states != "").any():
-            s["state"][rows] = states.to_numpy()[order]
-        where = np.empty(len(order), dtype=np.int64)
-        where[order] = rows
-        root_rows = groups["root_at"].to_numpy()
-        with_root = np.flatnonzero(groups["has_root"].to_numpy() & (t["root_row"][slots] < 0))
-        t["root_row"][slots[with_root]] = where[root_rows[with_root].astype(np.int64)]
-        at = np.flatnonzero(spans["backend"].is_not_null().to_numpy()[order])
-        if len(at):
-            found = spans.select(c for c in _QUANTUM if spans[c].null_count() < len(spans))[order[at]]
+            s[name][rows] = spans[name].to_numpy()
+        if len(stated := _stated(spans)):
+            s["state"][rows[stated]] = spans["trace_state"].gather(stated).to_numpy()
+        roots = np.flatnonzero(spans["parent_id"].to_numpy() == 0)
+        roots = roots[t["root_row"][owners[roots]] < 0][::-1]  # of several the first stays
+        t["root_row"][owners[roots]] = rows[roots]
+        if spans["backend"].null_count() < len(spans):
+            at = order[spans["backend"].is_not_null().to_numpy()[order]]
+            found = spans.select(c for c in _QUANTUM if spans[c].null_count() < len(spans))[at]
             rows = self._quantum.append(t["quantum_head"], owners[at])
             for column in found:
                 self._quantum[column.name][rows] = column.to_numpy()
@@ -269,6 +303,8 @@ class Traces:
         return ready
 
     def _wait(self, slots: Ints) -> npt.NDArray[np.bool_]:
+        if not len(self.jobs):
+            return np.zeros(len(slots), dtype=bool)
         return np.fromiter((self.jobs.waits(slot) for slot in slots.tolist()), dtype=bool, count=len(slots))
 
     def all_open(self) -> Due | None:
@@ -283,7 +319,7 @@ class Traces:
         return other.all_open()
 
     def _over_limit(self, due: Ints) -> Ints:
-        excess = len(self._slots) - len(due) - self._max_traces
+        excess = len(self) - len(due) - self._max_traces
         if excess <= 0:
             return np.empty(0, dtype=np.int64)
         t = self._traces
@@ -292,7 +328,8 @@ class Traces:
         return slots[order[:excess]]
 
     def _collect(self, slots: Ints, early: Ints) -> Due:
-        keys = self._traces["key"][slots].tolist()
+        t = self._traces
+        keys = self._keys(t["high"][slots], t["low"][slots], t["tenant"][slots])
         return Due(slots, keys, self._trace_frame(slots, early), self._quantum_frame(slots))
 
     def spans(self, due: Due, wanted: npt.NDArray[np.bool_]) -> pl.DataFrame:
@@ -309,7 +346,7 @@ class Traces:
                 "trace": chosen[trace],
                 "root": rows == t["root_row"][slots][trace],
                 **{name: s[name][rows] for name in _COPIED},
-                "state": pl.Series(s["state"][rows].tolist(), dtype=pl.String),
+                "state": texts(s["state"][rows], pl.String()),
             }
         ).sort("trace", "position", "offset")
         once = spans.unique(["trace", "span_id", "kind", "length"], keep="first", maintain_order=True)
@@ -322,7 +359,7 @@ class Traces:
         hurried = np.isin(slots, early) | (t["count"][slots] > self._max_spans)
         duration_ns = np.where(end_ns > start_ns, end_ns - start_ns, 0).astype(np.uint64)
         columns: dict[str, Any] = {
-            "trace_lo": np.fromiter((key[2] for key in t["key"][slots]), dtype=np.uint64, count=len(slots)),
+            "trace_lo": t["low"][slots],
             "spans": t["count"][slots],
             "errors": np.maximum(t["errors"][slots], t["failed"][slots]),
             "oks": t["oks"][slots],
@@ -331,22 +368,26 @@ class Traces:
             "start_ns": start_ns,
             "complete": t["rooted"][slots] & ~self._wait(slots) & ~hurried,
             "early": hurried,
-            "root": pl.Series(t["root"][slots].tolist(), dtype=pl.String),
-            "trace_state": pl.Series(t["trace_state"][slots].tolist(), dtype=pl.String),
+            "root": texts(t["root"][slots], pl.String()),
+            "trace_state": texts(t["trace_state"][slots], pl.String()),
         }
         for column, type_ in self._watched.items():
             values = t[f"a:{column}"][slots]
-            if type_ in ("int", "double"):
-                series = pl.Series(values, nan_to_null=True)
-            else:
-                series = pl.Series(values.tolist(), dtype=TYPES[type_])
-            columns[column] = series
+            is_number = type_ in ("int", "double")
+            columns[column] = pl.Series(values, nan_to_null=True) if is_number else texts(values, TYPES[type_])
         return pl.DataFrame(columns)
 
     def _quantum_frame(self, slots: Ints) -> pl.DataFrame:
-        trace, rows = self._quantum.walk(self._traces["quantum_head"][slots])
-        columns = {"trace": trace} | {name: self._quantum[name][rows].tolist() for name in _QUANTUM}
-        return pl.DataFrame(columns, schema=QUANTUM_SCHEMA).sort("trace", "position", "offset")
+        q = self._quantum
+        trace, rows = q.walk(self._traces["quantum_head"][slots])
+        order = np.lexsort((q["offset"][rows], q["position"][rows], trace))
+        trace, rows = trace[order], rows[order]
+        columns = {
+            name: texts(q[name][rows], type_()) if q[name].dtype == object else pl.Series(q[name][rows], dtype=type_)
+            for name, type_ in QUANTUM_SCHEMA.items()
+            if name != "trace"
+        }
+        return pl.DataFrame({"trace": trace, **columns})
 
     def postpone(self, due: Due, log_ns: int, by_s: float = 5.0) -> None:
         """Put due traces back that could not be decided."""
@@ -357,31 +398,12 @@ class Traces:
         """Give back the slots of decided traces."""
         self._spans.give_back(self._spans.walk(self._traces["head"][due.slots])[1])
         self._quantum.give_back(self._quantum.walk(self._traces["quantum_head"][due.slots])[1])
-        for key in due.keys:
-            del self._slots[key]
-        self.jobs.forget(due.slots.tolist())
+        self._index.remove(due.slots)
+        if len(self.jobs):
+            self.jobs.forget(due.slots.tolist())
         self._traces.give_back(due.slots)
 
 
-def _aggregates(watched: dict[str, ValueType]) -> list[pl.Expr]:
-    root = pl.col("parent_id") == 0
-    attributes = [
-        pl.col(column).max() if type_ in ("int", "double") else pl.col(column).drop_nulls().first()
-        for column, type_ in watched.items()
-    ]
-    return [
-        pl.len().cast(pl.Int64).alias("count"),
-        pl.col("error").sum().cast(pl.Int64).alias("errors"),
-        (pl.col("status") == 1).sum().cast(pl.Int64).alias("oks"),
-        pl.col("length").cast(pl.Int64).sum().alias("bytes"),
-        pl.col("start_ns").min(),
-        pl.col("end_ns").max(),
-        pl.col("position").min().alias("first_position"),
-        pl.col("log_ns").max(),
-        root.any().alias("has_root"),
-        pl.col("name").filter(root).first().alias("root"),
-        pl.col("row").filter(root).first().fill_null(0).alias("root_at"),
-        pl.col("trace_state").filter(pl.col("trace_state") != "").first(),
-        pl.col("row").alias("rows"),
-        *attributes,
-    ]
+def _stated(spans: pl.DataFrame) -> Ints:
+    """The rows of spans that have a trace state."""
+    return np.flatnonzero((spans["trace_state"] != "").to_numpy())
