@@ -120,7 +120,8 @@ def test_what_was_there_at_start_is_found_by_its_digest_and_log_time(tmp_path):
     log.close()
 
 
-def test_truncated_at_any_byte_the_tail_is_cut_and_the_log_goes_on(tmp_path):
+@pytest.mark.parametrize("ahead", [0, 1, 300])
+def test_truncated_at_any_byte_the_tail_is_cut_and_the_log_goes_on(tmp_path, ahead):
     log = Log(tmp_path / "log")
     append(log, b"first" * 5)
     sizes = [log.size_bytes]
@@ -128,14 +129,17 @@ def test_truncated_at_any_byte_the_tail_is_cut_and_the_log_goes_on(tmp_path):
     log.close()
     (path,) = (tmp_path / "log").iterdir()
     data = path.read_bytes()
-    for length in range(len(data)):
+    for length in range(HEADER_BYTES if ahead else 0, len(data) + bool(ahead)):
         path.unlink(missing_ok=True)
         for other in (tmp_path / "log").iterdir():
             other.unlink()
-        path.write_bytes(data[:length])
+        path.write_bytes(data[:length] + bytes(ahead))
         log = Log(tmp_path / "log")
-        assert held(log) == ({1: b"first" * 5} if length >= sizes[0] else {})
+        first, second = {1: b"first" * 5}, {2: b"second"}
+        assert held(log) == (first if length >= sizes[0] else {}) | (second if length == len(data) else {})
         assert not log.quarantined
+        assert log.torn_bytes == 0 or length not in (HEADER_BYTES, *sizes, len(data))
+        assert not path.exists() or log.size_bytes == path.stat().st_size
         (position,) = append(log, b"third")
         assert log.read(position) == b"third"
         log = reopened(log, tmp_path / "log")

@@ -77,6 +77,38 @@ def test_cut_at_any_byte_what_came_before_is_read_and_the_rest_is_torn():
             assert (damage.offset, damage.length, damage.torn) == (start, length - start, True)
 
 
+@pytest.mark.parametrize("ahead", [1, 51, 1 << 20])
+def test_zeros_behind_the_last_record_are_its_end_and_no_damage(ahead):
+    for last in PAYLOADS.values():
+        data = file_of([*PAYLOADS.values(), last])
+        assert list(segment.read_records(data + bytes(ahead))) == list(segment.read_records(data))
+
+
+def test_a_record_before_zeros_that_is_cut_or_flipped_is_torn(monkeypatch):
+    data = bytearray(file_of([payload(b"first"), payload(b"second")]))
+    first, second = segment.read_records(bytes(data))
+    start = first.body_offset + 5
+    tried, decode = [], segment.decode_record
+    monkeypatch.setattr(segment, "decode_record", lambda data, offset: tried.append(offset) or decode(data, offset))
+    for at in range(start + 1, len(data)):
+        flipped = bytes(data[:at]) + bytes([data[at] ^ 1]) + bytes(data[at + 1 :])
+        for broken in (flipped, bytes(data[:at])):
+            found, damage = segment.read_records(broken + bytes(1 << 20))
+            assert found == first
+            assert (damage.offset, damage.torn) == (second.body_offset - 52 - 1, True)
+    assert len(tried) < 100 * len(data)
+
+
+def test_zeros_in_the_middle_are_damage():
+    data = bytearray(file_of([payload(b"first"), payload(b"second"), payload(b"third")]))
+    first, second, third = segment.read_records(bytes(data))
+    start, end = first.body_offset + 5, second.body_offset + 6
+    data[start:end] = bytes(end - start)
+    found, damage, last = segment.read_records(bytes(data) + bytes(1000))
+    assert (found, last) == (first, third)
+    assert (damage.offset, damage.length, damage.torn) == (start, end - start, False)
+
+
 @pytest.mark.parametrize("at", range(60))
 def test_a_flipped_bit_costs_one_record(at):
     payloads = [payload(bytes([65 + i]) * 20, peer="peer") for i in range(3)]

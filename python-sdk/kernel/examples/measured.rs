@@ -8,6 +8,45 @@ use eigenspan_kernel::splice::{Changes, Edit, splice};
 
 const REQUESTS: usize = 100;
 const SPANS: usize = 100;
+/// Columns and keys as a collector has them: many more than any one span has attributes for.
+const WATCHED: [(Type, &[&str]); 24] = [
+    (Type::String, &["quantum.provider.name", "quantum.provider", "provider_name"]),
+    (Type::String, &["quantum.backend.name", "quantum.device", "backend_name", "job.backend.name"]),
+    (Type::String, &["error.type", "quantum.error.message", "quantum.error.type"]),
+    (Type::Boolean, &["quantum.execution.success"]),
+    (Type::String, &["quantum.job.id", "provider_job_id", "quantumTaskArn"]),
+    (Type::String, &["quantum.job.status", "job_status"]),
+    (Type::Int, &["quantum.job.shots", "quantum.shots", "shot_count", "quantum.circuit.shots"]),
+    (Type::Double, &["quantum.job.queue.duration", "quantum.execution.queue_time", "queue_wait", "job.wait_time"]),
+    (Type::String, &["quantum.job.execution.start_time"]),
+    (Type::String, &["quantum.job.execution.end_time"]),
+    (Type::Boolean, &["quantum.backend.simulator", "simulator_flag"]),
+    (Type::String, &["quantum.backend.calibration.id", "calibration_id"]),
+    (Type::Double, &["quantum.cost.amount", "quantum.execution.cost"]),
+    (Type::String, &["quantum.cost.currency"]),
+    (Type::String, &["quantum.stage.name"]),
+    (Type::Int, &["quantum.circuit.gate_count"]),
+    (Type::Double, &["quantum.result.fidelity", "quantum.fidelity"]),
+    (Type::Boolean, &["quantum.outcome.degraded", "degraded"]),
+    (Type::String, &["quantum.workload.class", "workload_class"]),
+    (Type::String, &["quantum.workflow.name", "workflow_name"]),
+    (Type::String, &["quantum.request.correlation_id", "correlation_id"]),
+    (Type::Int, &["quantum.circuit.depth"]),
+    (Type::String, &["gen_ai.request.model"]),
+    (Type::Int, &["gen_ai.usage.input_tokens"]),
+];
+const SENSITIVE: [&str; 10] = [
+    "api_key",
+    "authorization",
+    "client_secret",
+    "gen_ai.prompt",
+    "http.request.header.cookie",
+    "llm.prompts",
+    "password",
+    "private_key",
+    "refresh_token",
+    "token",
+];
 
 fn field(out: &mut Vec<u8>, number: u8, body: &[u8]) {
     out.push(number << 3 | 2);
@@ -57,10 +96,12 @@ fn request(number: usize) -> Vec<u8> {
 }
 
 fn main() {
-    let watched =
-        |key: &str| Watched { column: key.into(), kind: Type::String, keys: vec![key.into()], level: Level::Span };
-    let watch = Watch::new(["quantum.provider.name", "quantum.backend.name"].map(watched).into()).expect("distinct");
-    let names = Names::default();
+    let watched = |(kind, keys): (Type, &[&str])| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        Watched { column: keys[0].clone(), kind, keys, level: Level::Span }
+    };
+    let watch = Watch::new(WATCHED.map(watched).into()).expect("distinct");
+    let names = Names::new(&SENSITIVE);
     let payloads: Vec<Vec<u8>> = (0..REQUESTS).map(request).collect();
     let mut edits = Vec::with_capacity(REQUESTS * SPANS);
     for (part, payload) in (0..).zip(&payloads) {

@@ -45,60 +45,85 @@ impl fmt::Display for DuplicateColumn {
 /// The columns that a key feeds: index of the column, and how good the key is for it (0 is best).
 type Targets = Vec<(usize, u32)>;
 
-/// Looks keys up by length and then by comparing: most keys of a span are as long as no watched key.
-#[derive(Clone, Debug, Default)]
-pub struct Keys(Vec<Vec<(String, Targets)>>);
+/// Attribute keys by length, each with its tail: most keys of a span end as none of these does, whatever the case.
+#[derive(Clone, Debug)]
+struct Table<T>(Vec<Vec<(u64, String, T)>>);
 
-impl Keys {
-    fn of(watched: &[Watched], level: Level) -> Self {
-        let mut keys = Self::default();
-        for (column, watch) in watched.iter().enumerate().filter(|(_, w)| w.level == level) {
-            for (rank, key) in (0..).zip(&watch.keys) {
-                keys.add(key, column, rank);
-            }
-        }
-        keys
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
+}
 
-    fn add(&mut self, key: &str, column: usize, rank: u32) {
+impl<T: Clone + Default> Table<T> {
+    /// What `key` stands for, which is nothing yet where it is new.
+    fn entry(&mut self, key: &str) -> &mut T {
         if self.0.len() <= key.len() {
             self.0.resize(key.len() + 1, Vec::new());
         }
         let same_length = &mut self.0[key.len()];
-        match same_length.iter_mut().find(|(k, _)| k == key) {
-            Some((_, targets)) => targets.push((column, rank)),
-            None => same_length.push((key.to_owned(), vec![(column, rank)])),
+        let at = same_length.iter().position(|(_, held, _)| held == key).unwrap_or_else(|| {
+            same_length.push((tail(key.as_bytes()), key.to_owned(), T::default()));
+            same_length.len() - 1
+        });
+        &mut same_length[at].2
+    }
+
+    /// The keys that may be `key`, and what each stands for.
+    #[inline]
+    fn candidates<'a>(&'a self, key: &[u8]) -> impl Iterator<Item = (&'a [u8], &'a T)> {
+        let (same_length, tail) = (self.0.get(key.len()).map_or(&[][..], Vec::as_slice), tail(key));
+        same_length.iter().filter(move |(held, ..)| *held == tail).map(|(_, key, of)| (key.as_bytes(), of))
+    }
+}
+
+/// The last eight bytes of a key as a number, with the bit set in each by which a small letter differs from a capital.
+#[inline]
+fn tail(key: &[u8]) -> u64 {
+    let last = match key.last_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => key.iter().fold(0, |bytes, &byte| bytes << 8 | u64::from(byte)),
+    };
+    last | 0x2020_2020_2020_2020
+}
+
+/// The columns that each watched key feeds.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Table<Targets>);
+
+impl Keys {
+    fn of(watched: &[Watched], level: Level) -> Self {
+        let mut keys = Table::<Targets>::default();
+        for (column, watch) in watched.iter().enumerate().filter(|(_, w)| w.level == level) {
+            for (rank, key) in (0..).zip(&watch.keys) {
+                keys.entry(key).push((column, rank));
+            }
         }
+        Self(keys)
     }
 
     #[inline]
     fn get(&self, key: &[u8]) -> &[(usize, u32)] {
-        self.0
-            .get(key.len())
-            .and_then(|same_length| same_length.iter().find(|(k, _)| k.as_bytes() == key))
-            .map_or(&[], |(_, targets)| targets)
+        self.0.candidates(key).find(|(held, _)| *held == key).map_or(&[], |(_, targets)| targets)
     }
 }
 
-/// Attribute keys of which a scan only says whether they occur, in whatever case; by length, as in `Keys`.
+/// Attribute keys of which a scan only says whether they occur, in whatever case.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Vec<Vec<String>>);
+pub struct Names(Table<()>);
 
 impl Names {
     pub fn new<S: AsRef<str>>(names: &[S]) -> Self {
-        let mut by_length: Vec<Vec<String>> = Vec::new();
-        for name in names.iter().map(AsRef::as_ref) {
-            if by_length.len() <= name.len() {
-                by_length.resize(name.len() + 1, Vec::new());
-            }
-            by_length[name.len()].push(name.to_owned());
+        let mut table = Table::default();
+        for name in names {
+            table.entry(name.as_ref());
         }
-        Self(by_length)
+        Self(table)
     }
 
     #[inline]
     pub fn has(&self, name: &[u8]) -> bool {
-        self.0.get(name.len()).is_some_and(|same| same.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name)))
+        self.0.candidates(name).any(|(held, ())| held.eq_ignore_ascii_case(name))
     }
 }
 
@@ -224,6 +249,15 @@ impl<'a> Cells<'a> {
             Type::Int => Self::Int(Vec::new()),
             Type::Double => Self::Double(Vec::new()),
             Type::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::String(cells) => cells.is_empty(),
+            Self::Int(cells) => cells.is_empty(),
+            Self::Double(cells) => cells.is_empty(),
+            Self::Boolean(cells) => cells.is_empty(),
         }
     }
 

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use blake2b_simd::many::update_many;
 use blake2b_simd::{Params, State};
+use tokio::sync::mpsc;
 
 use crate::answer::Refusal;
 use crate::columns::{Names, Watch};
-use crate::door::{Answer, Door, Signal, Waiting, locked};
+use crate::door::{Answer, Answered, Door, Signal, Waiting, locked};
 use crate::log::{Disk, Record, Writer};
 use crate::rows::Rows;
 use crate::scan::{self, Scan};
@@ -101,6 +102,7 @@ pub struct Committer<D: Disk> {
     pub writer: Writer<D>,
     pub remembered: Remembered,
     pub out: Arc<Mutex<Committed>>,
+    pub answered: mpsc::UnboundedSender<Answered>,
 }
 
 impl<D: Disk> Committer<D> {
@@ -162,7 +164,7 @@ impl<D: Disk> Committer<D> {
             }
         }
         drop(scan);
-        answer(&self.door, group, fates);
+        self.answer(group, fates);
         self.remembered.forget(log_ns);
     }
 
@@ -224,26 +226,29 @@ impl<D: Disk> Committer<D> {
         }
         Ok(())
     }
-}
 
-/// Tells every client of a group, or passes its payload on to Python.
-fn answer(door: &Door, group: &mut Vec<Waiting>, fates: Vec<Fate>) {
-    let told = |fate: &Fate| match fate {
-        Fate::Refused(refusal) => Err(refusal.clone()),
-        _ => Ok(()),
-    };
-    let answers: Vec<Answer> = fates
-        .iter()
-        .map(|fate| match fate {
-            Fate::Same(earlier) => told(&fates[*earlier]),
-            other => told(other),
-        })
-        .collect();
-    for ((waiting, fate), answer) in group.drain(..).zip(fates).zip(answers) {
-        match fate {
-            Fate::Aside => door.put_aside(waiting),
-            _ => drop(waiting.answer.send(answer)),
+    /// Has the clients of a group told, and passes on to Python what is Python's.
+    fn answer(&self, group: &mut Vec<Waiting>, fates: Vec<Fate>) {
+        let told = |fate: &Fate| match fate {
+            Fate::Refused(refusal) => Err(refusal.clone()),
+            _ => Ok(()),
+        };
+        let answers: Vec<Answer> = fates
+            .iter()
+            .map(|fate| match fate {
+                Fate::Same(earlier) => told(&fates[*earlier]),
+                other => told(other),
+            })
+            .collect();
+        let mut answered = Vec::with_capacity(group.len());
+        for ((waiting, fate), answer) in group.drain(..).zip(fates).zip(answers) {
+            match fate {
+                Fate::Aside => self.door.put_aside(waiting),
+                _ => answered.push((waiting, answer)),
+            }
         }
+        // Where the network thread is gone, so are the clients.
+        drop(self.answered.send(answered));
     }
 }
 

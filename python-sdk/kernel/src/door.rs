@@ -6,15 +6,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::Refusal;
 
-/// How long a group waits at the most for as many as came together last time: a sync costs as much for one as for all.
-const GATHER: Duration = Duration::from_micros(200);
+/// How long after the last group the next one waits for as many as came together then: a sync costs as much for one as
+/// for all.
+const GATHER: Duration = Duration::from_micros(600);
 
 /// What a payload carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,18 @@ pub struct Admission {
 
 pub type Answer = Result<(), Refusal>;
 
+/// Payloads of one group and what their clients are told. The network thread is woken once for all of them.
+pub type Answered = Vec<(Waiting, Answer)>;
+
+/// Tells every client what became of its payload, on the thread that its task runs on.
+pub async fn tell(mut answered: mpsc::UnboundedReceiver<Answered>) {
+    while let Some(group) = answered.recv().await {
+        for (waiting, answer) in group {
+            drop(waiting.answer.send(answer));
+        }
+    }
+}
+
 /// A payload on its way to the disk.
 #[derive(Debug)]
 pub struct Waiting {
@@ -85,7 +98,7 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     /// How many the last group was.
     taken: usize,
-    /// How many the commit thread would rather have at once.
+    /// At how many the commit thread wants to be woken; 0 while it works.
     enough: usize,
     closed: bool,
 }
@@ -189,7 +202,7 @@ impl Door {
             return drop(waiting.answer.send(Err(refusal)));
         }
         queue.waiting.push_back(waiting);
-        if queue.waiting.len() == 1 || queue.waiting.len() == queue.enough {
+        if queue.waiting.len() == queue.enough {
             self.queued.notify_one();
         }
     }
@@ -200,25 +213,21 @@ impl Door {
     /// was written. One that is alone does not wait, because it was alone the last time.
     pub fn next(&self, group: &mut Vec<Waiting>, most: usize) -> bool {
         let mut queue = locked(&self.queue);
-        queue.enough = most.min(queue.taken + queue.waiting.len());
-        while queue.waiting.is_empty() {
-            if queue.closed {
-                return false;
-            }
-            queue = self.queued.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        let expected = most.min(queue.taken + queue.waiting.len());
+        if expected > queue.waiting.len().max(1) {
+            queue.enough = expected;
+            let lacking = |queue: &mut Queue| queue.waiting.len() < expected && !queue.closed;
+            let waited = self.queued.wait_timeout_while(queue, GATHER, lacking);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let until = Instant::now() + GATHER;
-        while queue.waiting.len() < queue.enough && !queue.closed {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            queue = self.queued.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        queue.enough = 1;
+        let idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closed;
+        queue = self.queued.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+        queue.enough = 0;
         let count = queue.waiting.len().min(most);
         queue.taken = count;
         group.extend(queue.waiting.drain(..count));
-        true
+        count > 0
     }
 
     /// Sets a payload aside for Python.

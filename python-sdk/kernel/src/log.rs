@@ -13,6 +13,11 @@ pub const HEADER_BYTES: u64 = 32;
 const HEAD: usize = 52;
 /// A buffer that one huge group made larger than this is given back.
 const BUFFER: usize = 4 << 20;
+/// Zeros written ahead of the records, with a group that the last ones did not reach for. The groups after it overwrite
+/// blocks that the file has already, and a sync writes them alone: no new length, no new extent, less than half the cost.
+const AHEAD: u64 = 1 << 20;
+/// Groups over this bring no zeros: their own bytes are most of what a sync costs.
+const SMALL: u64 = AHEAD / 4;
 
 /// What the log's guarantees rest on; a test puts a disk in its place that fails.
 pub trait Disk: Send {
@@ -88,6 +93,8 @@ struct Segment<F> {
     file: F,
     first: u64,
     end: u64,
+    /// The file's length: zeros lie between `end` and here.
+    length: u64,
 }
 
 /// Appends groups of records. One thread has it.
@@ -120,9 +127,14 @@ impl<D: Disk> Writer<D> {
             let body_at = encode(&mut self.buffer, number, record, log_ns);
             offsets.push(segment.end + body_at as u64);
         }
+        let end = segment.end + self.buffer.len() as u64;
+        if end > segment.length && end - segment.end <= SMALL {
+            let ahead = AHEAD.min(self.segment_bytes.saturating_sub(end));
+            self.buffer.resize(self.buffer.len() + ahead as usize, 0);
+        }
+        let length = segment.length.max(segment.end + self.buffer.len() as u64);
         let written = self.disk.write_at(&segment.file, &self.buffer, segment.end);
         let synced = written.and_then(|()| self.disk.sync(&segment.file));
-        let length = self.buffer.len() as u64;
         if self.buffer.capacity() > BUFFER {
             self.buffer = Vec::new();
         }
@@ -134,7 +146,7 @@ impl<D: Disk> Writer<D> {
             }
             return Err(error);
         }
-        segment.end += length;
+        (segment.end, segment.length) = (end, length);
         let placed = Placed { segment: segment.first, position, offsets, end: segment.end };
         self.segment = Some(segment);
         Ok(placed)
@@ -167,7 +179,16 @@ impl<D: Disk> Writer<D> {
         self.disk.write_at(&file, &header, 0)?;
         self.disk.sync(&file)?;
         self.disk.sync_dir(&self.directory)?;
-        Ok(Segment { file, first, end: HEADER_BYTES })
+        Ok(Segment { file, first, end: HEADER_BYTES, length: HEADER_BYTES })
+    }
+}
+
+impl<D: Disk> Drop for Writer<D> {
+    /// Cuts off the zeros that nothing overwrote. Where that fails the readers do it: zeros are the end of a segment.
+    fn drop(&mut self) {
+        if let Some(segment) = self.segment.take().filter(|segment| segment.end < segment.length) {
+            drop(self.disk.truncate(&segment.file, segment.end));
+        }
     }
 }
 
@@ -232,8 +253,9 @@ mod tests {
         fn write_at(&mut self, file: &String, data: &[u8], offset: u64) -> io::Result<()> {
             let mut files = self.files.lock().expect("files");
             let bytes = files.get_mut(file).expect("created");
-            bytes.resize(offset as usize, 0);
-            bytes.extend(data);
+            let end = offset as usize + data.len();
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[offset as usize..end].copy_from_slice(data);
             self.call()
         }
 
@@ -282,6 +304,7 @@ mod tests {
             let files = Arc::clone(&disk.files);
             let mut writer = Writer::new(disk, PathBuf::new(), 1 << 20, 1);
             let outcomes: Vec<_> = (0..3).map(|_| writer.append(&[BODY], 1).map(|p| (p.segment, p.position))).collect();
+            drop(writer);
             assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1, "call {fail}");
             let held: u64 = files.lock().expect("files").values().map(|b| (b.len() as u64).saturating_sub(32)).sum();
             assert_eq!(held, 2 * (ONE - HEADER_BYTES), "call {fail}");
@@ -290,5 +313,24 @@ mod tests {
             assert_eq!(empty, 0, "call {fail}");
             assert_eq!(outcomes.last().map(|outcome| outcome.as_ref().ok().map(|o| o.1)), Some(Some(3)), "call {fail}");
         }
+    }
+
+    #[test]
+    fn most_groups_overwrite_zeros_and_the_rest_of_them_is_cut_off() {
+        let disk = Memory::default();
+        let files = Arc::clone(&disk.files);
+        let length = || files.lock().expect("files").values().map(Vec::len).sum::<usize>() as u64;
+        let mut writer = Writer::new(disk, PathBuf::new(), 2 * AHEAD, 1);
+        let first = writer.append(&[BODY], 1).expect("room").end;
+        assert_eq!((first, length()), (ONE, ONE + AHEAD));
+        let second = writer.append(&[BODY], 1).expect("room").end;
+        assert_eq!((second, length()), (2 * ONE - HEADER_BYTES, ONE + AHEAD));
+        let large = vec![7; AHEAD as usize];
+        let third = writer.append(&[Record { body: &large, ..BODY }], 1).expect("room").end;
+        assert_eq!(length(), third, "a large group brings none");
+        let fourth = writer.append(&[BODY], 1).expect("room").end;
+        assert_eq!(length(), 2 * AHEAD, "none lie where no group may begin");
+        drop(writer);
+        assert_eq!(length(), fourth);
     }
 }

@@ -15,14 +15,14 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::columns::{Names, Watch};
 use crate::commit::{Clock, Committed, Committer, Remembered};
-use crate::door::{Door, locked};
+use crate::door::{self, Door, locked};
 use crate::log::{Files, Writer};
 use crate::request::{self, Peer, Protocol};
 use crate::tls::{Certificates, Tls};
@@ -69,6 +69,7 @@ impl Receiver {
     pub fn start(plan: Plan) -> io::Result<Self> {
         let Plan { door, watch, sensitive, clock, writer, remembered } = plan;
         let out = Arc::new(Mutex::new(Committed::new(&watch)));
+        let (answered, answers) = mpsc::unbounded_channel();
         let committer = Committer {
             door: Arc::clone(&door),
             watch: Arc::clone(&watch),
@@ -77,8 +78,10 @@ impl Receiver {
             writer,
             remembered,
             out: Arc::clone(&out),
+            answered,
         };
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+        runtime.spawn(door::tell(answers));
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let commit = std::thread::Builder::new().name("eigenspan-commit".into()).spawn(|| committer.run())?;

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder};
-use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array};
+use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder};
+use arrow_array::{
+    ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array, new_null_array,
+};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::columns::{Cells, Columns, Fixed, Type, Watch};
 
+/// A watched column. Rows at the end that have no value are not there until a value follows: most columns have none.
 #[derive(Debug)]
 enum Column {
     String(StringViewBuilder),
@@ -27,41 +30,49 @@ impl Column {
         }
     }
 
-    /// Appends `rows` rows: the cells, and nulls for those that are not there.
-    fn append(&mut self, cells: &Cells<'_>, rows: usize) {
+    /// Gives those of the first `rows` rows that are not there no value.
+    fn pad(&mut self, rows: usize) {
+        match self {
+            Self::String(column) => (column.len()..rows).for_each(|_| column.append_null()),
+            Self::Int(column) => column.append_nulls(rows - column.len()),
+            Self::Double(column) => column.append_nulls(rows - column.len()),
+            Self::Boolean(column) => column.append_nulls(rows - column.len()),
+        }
+    }
+
+    /// Appends the cells of a scan, of which the first is that of row `at`.
+    fn append(&mut self, cells: &Cells<'_>, at: usize) {
+        if cells.is_empty() {
+            return;
+        }
+        self.pad(at);
         match (self, cells) {
             (Self::String(column), Cells::String(cells)) => {
-                for cell in cells {
-                    column.append_option(cell.as_ref().map(Cow::as_ref));
-                }
-                for _ in cells.len()..rows {
-                    column.append_null();
-                }
+                cells.iter().for_each(|cell| column.append_option(cell.as_ref().map(Cow::as_ref)));
             }
-            (Self::Int(column), Cells::Int(cells)) => {
-                cells.iter().for_each(|cell| column.append_option(*cell));
-                column.append_nulls(rows - cells.len());
-            }
-            (Self::Double(column), Cells::Double(cells)) => {
-                cells.iter().for_each(|cell| column.append_option(*cell));
-                column.append_nulls(rows - cells.len());
-            }
-            (Self::Boolean(column), Cells::Boolean(cells)) => {
-                cells.iter().for_each(|cell| column.append_option(*cell));
-                column.append_nulls(rows - cells.len());
-            }
+            (Self::Int(column), Cells::Int(cells)) => cells.iter().for_each(|cell| column.append_option(*cell)),
+            (Self::Double(column), Cells::Double(cells)) => cells.iter().for_each(|cell| column.append_option(*cell)),
+            (Self::Boolean(column), Cells::Boolean(cells)) => cells.iter().for_each(|cell| column.append_option(*cell)),
             // Both are made from the same watch list.
             _ => {}
         }
     }
 
-    fn finish(mut self) -> ArrayRef {
-        match &mut self {
-            Self::String(column) => Arc::new(column.finish()),
-            Self::Int(column) => Arc::new(column.finish()),
-            Self::Double(column) => Arc::new(column.finish()),
-            Self::Boolean(column) => Arc::new(column.finish()),
+    fn builder(&mut self) -> &mut dyn ArrayBuilder {
+        match self {
+            Self::String(column) => column,
+            Self::Int(column) => column,
+            Self::Double(column) => column,
+            Self::Boolean(column) => column,
         }
+    }
+
+    fn finish(mut self, rows: usize, kind: &DataType) -> ArrayRef {
+        if self.builder().is_empty() {
+            return new_null_array(kind, rows);
+        }
+        self.pad(rows);
+        self.builder().finish()
     }
 }
 
@@ -107,7 +118,7 @@ impl Rows {
 
     /// Copies what a scan found.
     pub fn append(&mut self, columns: &Columns<'_>) {
-        let rows = &columns.fixed;
+        let (at, rows) = (self.len(), &columns.fixed);
         let of_u32: [fn(&Fixed<'_>) -> u32; 5] =
             [|r| r.payload, |r| r.offset, |r| r.length, |r| r.resource, |r| r.scope];
         for (column, of) in self.u32s.iter_mut().zip(of_u32) {
@@ -125,7 +136,7 @@ impl Rows {
             self.trace_state.append_value(row.trace_state);
         }
         for (column, cells) in self.watched.iter_mut().zip(&columns.watched) {
-            column.append(cells, rows.len());
+            column.append(cells, at);
         }
     }
 
@@ -158,6 +169,7 @@ impl Rows {
 
     /// In the order of the schema.
     fn arrays(mut self) -> Vec<ArrayRef> {
+        let rows = self.len();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len() + 3);
         let [trace_hi, trace_lo, span_id, parent_id, start_ns, end_ns] = self.u64s;
         arrays.extend(self.u32s.into_iter().map(|column| Arc::new(UInt32Array::from(column)) as ArrayRef));
@@ -170,7 +182,8 @@ impl Rows {
         arrays.push(Arc::new(self.trace_state.finish()));
         arrays.push(Arc::new(UInt64Array::from(start_ns)));
         arrays.push(Arc::new(UInt64Array::from(end_ns)));
-        arrays.extend(self.watched.into_iter().map(Column::finish));
+        let kinds = self.schema.fields()[arrays.len()..].iter().map(|field| field.data_type());
+        arrays.extend(self.watched.into_iter().zip(kinds).map(|(column, kind)| column.finish(rows, kind)));
         arrays
     }
 }

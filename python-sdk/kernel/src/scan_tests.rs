@@ -61,6 +61,37 @@ fn a_bad_payload_takes_its_rows_back() {
 }
 
 #[test]
+fn rows_of_one_scan_after_another_are_those_of_one_scan() {
+    let shots = |value| request(&span(&[attribute(9, "shots", value)]), &[]);
+    let served = request(&span(&[]), &attribute(1, "service.name", b"\x0a\x03qpu"));
+    let bare = request(&span(&[]), &[]);
+    let payloads = [&bare, &shots(b"\x18\x01"), &bare, &bare, &served, &shots(b"\x0a\x01x"), &bare];
+    let (watch, names) = (watch(), Names::default());
+    let (mut whole, mut rows) = (Scan::new(&watch, &names), Rows::new(&watch));
+    for payload in payloads {
+        whole.add(payload, true).expect("a sound payload");
+        let mut scan = Scan::new(&watch, &names);
+        scan.add(payload, true).expect("a sound payload");
+        scan.columns.fixed[0].payload = whole.columns.fixed.last().expect("its row").payload;
+        rows.append(&scan.columns);
+    }
+    let mut expected = Rows::new(&watch);
+    expected.append(&whole.columns);
+    assert_eq!(rows.finish().expect("a batch"), expected.finish().expect("a batch"));
+}
+
+#[test]
+fn keys_are_told_apart_whatever_their_tails() {
+    let names = Names::new(&["token", "id_token", "llm.request.prompt", "llm.response.prompt"]);
+    for found in ["token", "TOKEN", "Id_Token", "llm.Request.prompt"] {
+        assert!(names.has(found.as_bytes()), "{found}");
+    }
+    for other in ["", "t", "toke", "Toke\u{e}", "ad_token", "llm.rexuest.prompt", "llm_request.prompt"] {
+        assert!(!names.has(other.as_bytes()), "{other}");
+    }
+}
+
+#[test]
 fn nothing_gives_an_empty_batch() {
     let scanned = scan(&[b""], &watch(), &Names::default()).expect("a batch");
     assert_eq!((scanned.batch.num_rows(), scanned.errors.len()), (0, 0));

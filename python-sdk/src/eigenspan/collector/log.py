@@ -110,8 +110,6 @@ class Log:
                 if item.torn and last:
                     self.torn_bytes += item.length
                     _logger.warning("log segment %s: %s; the last %d bytes are cut", path, item.reason, item.length)
-                    self._files.truncate(fd, item.offset)
-                    self._files.sync(fd)
                 else:
                     self.quarantined.append((path, item))
                     segment.end = item.offset + item.length
@@ -122,6 +120,9 @@ class Log:
             _index(segment, item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
             self.found.append((item.digest, item.log_ns))
             segment.end = item.body_offset + len(item.payload.body)
+        if last and segment.end < len(data):
+            self._files.truncate(fd, segment.end)
+            self._files.sync(fd)
         self._segments.append(segment)
 
     def not_before(self, position: int) -> None:

@@ -1,6 +1,6 @@
 """The segment file: records of payloads, each with its position and checksum.
 
-    file    = header record*
+    file    = header record* zero*
     header  = "EIGSEG01" | first position u64 | crc32 of the 16 bytes before u32 | zeros to 32 bytes
     record  = crc32 u32 | body length u32 | position u64 | received_ns u64 | log_ns u64
               | signal u8 | flags u8 | meta length u16 | digest 16 bytes | meta | body
@@ -11,7 +11,8 @@ Flag 1 marks a record that was carried over from an older file, because of the s
 of the payload: its other spans have been decided.
 
 All integers are little-endian. The checksum (CRC-32, as in zlib) covers the record from the body length to its last
-byte. Positions rise within a file; they need not be consecutive.
+byte. Positions rise within a file; they need not be consecutive. The zeros at the end are room written ahead, which a
+writer that did not stop in order has left.
 """
 
 from __future__ import annotations
@@ -125,13 +126,17 @@ def read_records(data: bytes | memoryview, offset: int = HEADER_BYTES) -> Iterat
     """Every sound record from `offset` on, with the damage between and after them.
 
     After a bad record the search goes on byte by byte for the next sound one: a torn tail has none, a flipped bit in the
-    middle has, and the two are told apart by that.
+    middle has, and the two are told apart by that. Zeros up to the end are no damage.
     """
+    used = None  # where the zeros at the end begin
     while offset < len(data):
         try:
             record, offset = decode_record(data, offset)
         except ValueError as error:
-            found = _next_sound(data, offset + 1)
+            used = len(bytes(data).rstrip(b"\0")) if used is None else used
+            if used <= offset:
+                return
+            found = _next_sound(data, offset + 1, used)
             end = len(data) if found is None else found
             yield Damage(offset, end - offset, torn=found is None, reason=str(error))
             offset = end
@@ -139,8 +144,8 @@ def read_records(data: bytes | memoryview, offset: int = HEADER_BYTES) -> Iterat
             yield record
 
 
-def _next_sound(data: bytes | memoryview, offset: int) -> int | None:
-    while found := _PLAUSIBLE.search(data, offset):
+def _next_sound(data: bytes | memoryview, offset: int, before: int) -> int | None:
+    while found := _PLAUSIBLE.search(data, offset, before + RECORD_BYTES):
         offset = found.start()
         try:
             decode_record(data, offset)
