@@ -11,10 +11,10 @@ from eigenspan.collector.groups import grouped
 NUMBERS = st.sampled_from([0, 1, 2, 2**40, 2**63, 2**64 - 1])
 
 
-@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=40), st.sampled_from([1, 2**63 + 12345, 2**40]))
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=40), st.sampled_from([1, 2**63 + 12345, 2**40]))
 def test_rows_with_equal_keys_are_one_group_whatever_the_prints(rows, factor):
     """`factor` makes prints that tell all keys apart, some of them, or none."""
-    first, second = (np.array(column, dtype=np.uint64) for column in zip(*rows, strict=True))
+    first, second = (np.array([row[part] for row in rows], dtype=np.uint64) for part in (0, 1))
     groups = grouped(first * np.uint64(factor), first, second)
     found = [groups.order[a : a + n].tolist() for a, n in zip(groups.starts, groups.counts, strict=True)]
     expected: dict[tuple[int, int], list[int]] = {}

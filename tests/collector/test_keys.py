@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eigenspan.collector.keys import TEXT_LENGTH, Table, group, key_columns
+from eigenspan.collector.keys import TEXT_LENGTH, Table, group, key_columns, numbered
 from eigenspan.collector.typical import ENOUGH, Typical
 from eigenspan.collector.valve import Valve
 
@@ -17,6 +17,16 @@ COLUMNS = {"n": (np.int64, 1), "bins": (np.float64, 3)}
 
 def table(limit=4, idle_s=5.0) -> Table:
     return Table("t", COLUMNS, limit=limit, idle_s=idle_s)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["", "a", "b", "ab", None])] * 3, st.sampled_from([True, False, None]))))
+def test_distinct_rows_are_numbered_as_they_come(rows):
+    """`None` is not `""`, and a text that ends in one column does not go on in the next."""
+    types = {"x": pl.String, "y": pl.String, "z": pl.String, "b": pl.Boolean}
+    distinct, number = numbered(pl.DataFrame(rows, schema=types, orient="row"))
+    expected = list(dict.fromkeys(rows))
+    assert distinct.rows() == expected
+    assert number.tolist() == [expected.index(row) for row in rows]
 
 
 @settings(max_examples=60, deadline=None)

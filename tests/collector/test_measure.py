@@ -215,6 +215,17 @@ def test_it_counts_what_counting_by_hand_counts_with_retries_and_repeats(seed):
     assert metrics.repeated == sum(min(start, 10) + 3 for start in range(0, 400, 30))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_turn_counts_what_a_turn_for_each_span_counts(seed):
+    """Columns that no span of a turn fills are not looked at."""
+    rows = [row | {"position": row["span_id"]} for row in random_rows(random.Random(seed), 60)]
+    together, apart = SpanMetrics(), SpanMetrics()
+    together.count(spans(*rows))
+    for row in rows:
+        apart.count(spans(row))
+    assert_same(together, apart)
+
+
 def test_what_was_counted_is_not_counted_again_after_a_replay():
     rows = random_rows(random.Random(9), 90)
     metrics, disk = SpanMetrics(), {}

@@ -52,14 +52,15 @@ def grouped(prints: Longs, *columns: npt.NDArray[Any]) -> Groups:
     words = np.sort((prints & ~low) | np.arange(count, dtype=np.uint64))
     order = (words & low).astype(np.int64)
     words &= ~low
-    groups = _groups(order, np.append(True, words[1:] != words[:-1]))
+    begins = np.ones(count, dtype=bool)
+    begins[1:] = words[1:] != words[:-1]
+    groups = _groups(order, begins)
     alike = groups.firsts[groups.number]
     if all((column == column[alike]).all() for column in columns):
         return groups
     order = np.lexsort(columns)
-    changes = np.ones(count, dtype=bool)
-    changes[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
-    return _groups(order, changes)
+    begins[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
+    return _groups(order, begins)
 
 
 def _groups(order: Ints, begins: npt.NDArray[np.bool_]) -> Groups:

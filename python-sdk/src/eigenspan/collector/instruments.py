@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import polars as pl
@@ -88,24 +89,41 @@ LLM_TOKENS = Metric(
 """The two metrics of the GenAI conventions, with their buckets."""
 
 _TYPED = pl.col("span_type").str.starts_with("quantum.").fill_null(value=False)
-KNOWN = pl.col("quantum") | pl.col("foreign") | pl.col("model_operation").is_not_null()
-"""The scope `known`: a span without any of these counts for the span metrics only."""
 _NAME = pl.col("name")
 _ANY_CIRCUIT = "quantum_circuit_"
-PREPARED = (
-    pl.when(_NAME.is_in(list(STAGES)))
-    .then("name")
-    .when(_NAME.str.starts_with(_ANY_CIRCUIT))
-    .then(pl.lit(_ANY_CIRCUIT))
-    .alias("named"),
-    pl.coalesce("execution_s", "duration_s").alias("execution_s"),
-    pl.coalesce("job_s", pl.when(pl.col("span_type") == s.JOB.type).then("duration_s")).alias("job_s"),
-    (pl.col("shots").cast(pl.Float64) * pl.col("circuits").fill_null(1)).alias("shots"),
-    pl.when(pl.col("retries") > 0)
-    .then(pl.when(pl.col("span_type") == s.SUBMIT.type).then(1).otherwise("retries"))
-    .alias("retries"),
-)
-"""Columns of the scope `known`, made once for all instruments: what a span's name says, and what is to be added."""
+_MADE = {"named", "execution_s", "job_s", "shots", "retries", "duration_s"}
+_MADE_FROM = {
+    "name": pl.String(), "execution_s": pl.Float64(), "job_s": pl.Float64(), "span_type": pl.String(), "shots": pl.Int64(),
+    "circuits": pl.Int64(), "retries": pl.Int64(),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def prepared(there: frozenset[str]) -> list[pl.Expr]:
+    """Columns of the scope `known`, made once for all instruments: what a span's name says, and what is to be added.
+
+    `there`: the columns that have values; the others are not needed.
+    """
+
+    def column(name: str) -> pl.Expr:
+        return pl.col(name) if name in there else pl.lit(None, _MADE_FROM[name])
+
+    type_ = column("span_type")
+    named = pl.when(_NAME.is_in(list(STAGES))).then("name").when(_NAME.str.starts_with(_ANY_CIRCUIT))
+    made = {
+        "named": named.then(pl.lit(_ANY_CIRCUIT)),
+        "execution_s": pl.coalesce(column("execution_s"), "duration_s"),
+    }
+    if there & {"job_s", "span_type"}:
+        made["job_s"] = pl.coalesce(column("job_s"), pl.when(type_ == s.JOB.type).then("duration_s"))
+    if "shots" in there:
+        made["shots"] = pl.col("shots").cast(pl.Float64) * column("circuits").fill_null(1)
+    if "retries" in there:
+        again = pl.when(type_ == s.SUBMIT.type).then(1).otherwise("retries")
+        made["retries"] = pl.when(pl.col("retries") > 0).then(again)
+    return [value.alias(name) for name, value in made.items()]
+
+
 _STAGED = pl.coalesce(
     "stage",
     "operation",
@@ -276,11 +294,9 @@ INSTRUMENTS = (
         (FieldName("coherence_margin_seconds", _DEVICE, m.QUANTUM_CIRCUIT_COHERENCE_MARGIN.buckets),),
     ),
 )
-_MADE = {e.meta.output_name() for e in PREPARED} | {"duration_s"}
 USED = sorted(
-    {name for e in (KNOWN, *PREPARED) for name in e.meta.root_names()} - {"duration_s"}
+    _MADE_FROM.keys()
     | {name for i in INSTRUMENTS for e in (i.where, *i.labels.values()) for name in e.meta.root_names()} - _MADE
     | {i.value for i in INSTRUMENTS if i.value} - _MADE
-    | {"tenant", "trace_hi", "trace_lo", "span_id", "end_ns", "log_ns"}
 )
-"""The columns of committed spans that are looked at; the last few name a span."""
+"""The columns of committed spans from which labels and values come."""

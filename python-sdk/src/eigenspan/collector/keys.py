@@ -15,9 +15,11 @@ import numpy.typing as npt
 import polars as pl
 
 from eigenspan.collector.columns import Ints
+from eigenspan.collector.groups import grouped
 
 Key = tuple[str | None, ...]
 TEXT_LENGTH = 128
+_SEED = int(np.random.default_rng().integers(2**63))
 _RETRY_S = 10.0  # a full table looks for idle rows at most this often
 
 
@@ -41,17 +43,21 @@ def group(traces: pl.DataFrame, columns: Sequence[pl.Expr]) -> tuple[list[Key], 
                 for column in columns
             ),
         )
-    distinct, number = numbered(frame.drop("row"))
+    distinct, number = numbered(pl.DataFrame(frame.get_columns()[1:]))
     return list(distinct.iter_rows()), number
 
 
 def numbered(frame: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
-    """The distinct rows of a frame in the order in which they come, and for each of its rows the number of its own."""
-    rows = frame.with_columns(pl.int_range(pl.len()).alias("row"))
-    found = rows.group_by(frame.columns, maintain_order=True).agg("row")
-    number = np.empty(len(frame), dtype=np.int64)
-    number[found["row"].explode().to_numpy()] = np.repeat(np.arange(len(found)), found["row"].list.len().to_numpy())
-    return found.drop("row"), number
+    """The distinct rows of a frame in the order in which they come, and for each of its rows the number of its own.
+
+    Rows are told apart by 64 bits of a hash whose seed is drawn at random.
+    """
+    prints = frame.hash_rows(_SEED).to_numpy()
+    groups = grouped(prints, prints)
+    order = np.argsort(groups.firsts)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return frame[groups.firsts[order]], rank[groups.number]
 
 
 def _can_be_read(traces: pl.DataFrame, column: pl.Expr) -> bool:

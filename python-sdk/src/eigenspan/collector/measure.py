@@ -7,16 +7,17 @@ bounded: past the limit, new label values are counted under `other`, and how man
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from eigenspan.collector.classify import present
 from eigenspan.collector.decided import Decision, TraceKey
 from eigenspan.collector.histogram import BUCKETS_S, Histogram, cells
-from eigenspan.collector.instruments import INSTRUMENTS, KNOWN, PREPARED, USED, Scope
+from eigenspan.collector.instruments import INSTRUMENTS, USED, Scope, prepared
 from eigenspan.collector.prometheus import expose, family
 from eigenspan.collector.seen import Seen, fingerprints
 from eigenspan.collector.series import Counting, Exemplar, Labels, Series, Waiting
@@ -81,23 +82,22 @@ class SpanMetrics:
         new = fresh & (position > self.through)
         self.repeated += int((~fresh & (position > self.through)).sum())
         if not new.all():
-            spans = spans.filter(pl.Series(new))
+            spans = spans[np.flatnonzero(new)]
         self.through = max(self.through, int(position.max()))
         if spans.is_empty():
             return
+        there = present(spans)
         start_ns, end_ns = spans["start_ns"].to_numpy(), spans["end_ns"].to_numpy()
-        duration_s = np.where(end_ns > start_ns, end_ns - start_ns, 0) / _NS
-        spans = spans.select(*USED, pl.Series("duration_s", duration_s))
-        errors = spans["error"]
-        given = spans.select([column for column in spans.get_columns() if column.null_count() < len(spans)])
-        absent = [_nothing(column, type_) for column, type_ in spans.schema.items() if column not in given.columns]
-        self._scopes["every"].count(spans)
-        if errors.any():
-            self._scopes["failed"].count(given.filter(errors).with_columns(absent))
-        known = spans.select(KNOWN).to_series()
-        if known.any():
-            self._scopes["known"].count(given.filter(known).with_columns(absent).with_columns(PREPARED))
-        self.spans, self.errors = self.spans + len(spans), self.errors + int(errors.sum())
+        duration_s = pl.Series("duration_s", np.where(end_ns > start_ns, end_ns - start_ns, 0) / _NS)
+        given = pl.DataFrame([*(spans[column] for column in USED if column in there), duration_s])
+        failed = np.flatnonzero(spans["error"].to_numpy())
+        self._scopes["every"].count(given, spans, np.arange(len(spans)))
+        if len(failed):
+            self._scopes["failed"].count(given[failed], spans, failed)
+        known = np.flatnonzero(_known(spans, there))
+        if len(known):
+            self._scopes["known"].count(given[known].with_columns(prepared(there)), spans, known)
+        self.spans, self.errors = self.spans + len(spans), self.errors + len(failed)
 
     def decided(
         self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Sequence[TraceKey] = ()
@@ -186,6 +186,9 @@ class SpanMetrics:
                     series.values[row.labels] = row.value
 
 
-@lru_cache(maxsize=256)
-def _nothing(column: str, type_: pl.DataType) -> pl.Expr:
-    return pl.lit(None, type_).alias(column)
+def _known(spans: pl.DataFrame, there: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which spans are of the scope `known`: of quantum programs and language models."""
+    known = spans["quantum"] | spans["foreign"]
+    if "model_operation" in there:
+        known |= spans["model_operation"].is_not_null()
+    return known.to_numpy()

@@ -82,7 +82,7 @@ class Series:
     def put(self, labels: Sequence[Labels], number: Ints, values: Floats) -> None:
         """Put values into histograms; `number` says of each which labels it has."""
         both = np.sort(number << CELL_BITS | cells(values, self._bounds))
-        first = np.flatnonzero(np.diff(both, prepend=-1))
+        first = np.flatnonzero(np.append(True, both[1:] != both[:-1]))
         n, both = np.diff(first, append=len(both)).tolist(), both[first]
         starts = np.searchsorted(both >> CELL_BITS, np.arange(len(labels) + 1)).tolist()
         cell = (both & ((1 << CELL_BITS) - 1)).tolist()
@@ -101,7 +101,9 @@ class Series:
         largest[open_] = -np.inf
         np.maximum.at(largest, number, values)
         rows = np.flatnonzero(values == largest[number])
-        return {labels[i]: row for i, row in zip(number[rows].tolist(), rows.tolist(), strict=True)}
+        last = np.full(len(labels), -1)
+        last[number[rows]] = rows
+        return {labels[i]: int(last[i]) for i in np.flatnonzero(last >= 0).tolist()}
 
     def has_room(self, labels: Labels, log_ns: int) -> bool:
         """Whether another value may wait to become an exemplar."""
@@ -159,20 +161,21 @@ class Counting:
         self._known: dict[tuple[str, ...], dict[_Row, _Counts]] = {}  # by the columns that have values
         self._held = 0
 
-    def count(self, spans: pl.DataFrame) -> None:
-        """Add spans, which have all the columns that the instruments name."""
-        present = [column for column in self._columns if spans[column].null_count() < len(spans)]
+    def count(self, given: pl.DataFrame, spans: pl.DataFrame, rows: Ints) -> None:
+        """Add the spans that are `rows` of `spans`; `given`: what they say, without the columns that nobody fills."""
+        there = {column.name: column for column in given.get_columns() if column.null_count() < len(column)}
+        present = [there[name] for name in self._columns if name in there]
         if present:
-            distinct, number = numbered(spans.select(present))
+            distinct, number = numbered(pl.DataFrame(present))
         else:
-            distinct, number = pl.DataFrame({"": [0]}), np.zeros(len(spans), dtype=np.int64)
-        found = self._look_up(distinct, spans.schema)
+            distinct, number = pl.DataFrame({"": [0]}), np.zeros(len(rows), dtype=np.int64)
+        found = self._look_up(distinct, spans)
         for n, (instrument, series) in enumerate(self._instruments):
             labels = [row[n] for row in found]
-            if any(one is not None for one in labels):
-                self._count(instrument, series, spans, labels, number)
+            if any(one is not None for one in labels) and (instrument.value or "name") in there:
+                self._count(instrument, series, there, labels, number, spans, rows)
 
-    def _look_up(self, distinct: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> list[_Counts]:
+    def _look_up(self, distinct: pl.DataFrame, spans: pl.DataFrame) -> list[_Counts]:
         """For each distinct row, its labels under each instrument."""
         if self._held > _KNOWN_ROWS:
             self._known, self._held = {}, 0
@@ -180,27 +183,32 @@ class Counting:
         rows = list(distinct.iter_rows())
         new = [i for i, row in enumerate(rows) if row not in known]
         if new:
-            absent = [pl.lit(None, schema[c]).alias(c) for c in self._columns if c not in distinct.columns]
+            types = spans.schema
+            absent = [
+                pl.lit(None, types.get(c, pl.String())).alias(c) for c in self._columns if c not in distinct.columns
+            ]
             known.update(zip((rows[i] for i in new), self._work_out(distinct[new].with_columns(absent)), strict=True))
             long = sum(len(text) for i in new for text in rows[i] if isinstance(text, str))
             self._held += len(new) + long // _LABEL_LENGTH
         return [known[row] for row in rows]
 
     def _work_out(self, rows: pl.DataFrame) -> list[_Counts]:
-        texts = rows.select(pl.first().alias(""), *(
-            label.cast(pl.String).fill_null("").str.slice(0, _LABEL_LENGTH).alias(name) for name, label in self._texts.items()
-        ))  # fmt: skip
+        said = rows.select(
+            pl.first().alias(""),
+            *(text.cast(pl.String).fill_null("").str.slice(0, _LABEL_LENGTH).alias(name) for name, text in self._texts.items()),
+            *(i.where.fill_null(value=False).alias(f"where {n}") for n, (i, _) in enumerate(self._instruments)),
+        ).to_dict(as_series=False)  # fmt: skip
         by_instrument = []
-        for instrument, _ in self._instruments:
-            chosen = rows.select(pl.first().alias(""), instrument.where.fill_null(value=False).alias("where"))["where"]
-            labels = texts.select(str(label) for label in instrument.labels.values()).iter_rows()
-            by_instrument.append([one if yes else None for one, yes in zip(labels, chosen, strict=True)])
+        for n, (instrument, _) in enumerate(self._instruments):
+            labels = zip(*(said[str(label)] for label in instrument.labels.values()), strict=True)
+            by_instrument.append([one if yes else None for one, yes in zip(labels, said[f"where {n}"], strict=True)])
         return list(zip(*by_instrument, strict=True))
 
     def _count(
-        self, instrument: Instrument, series: Series, spans: pl.DataFrame, labels: list[Labels | None], number: Ints
-    ) -> None:
-        """Count under one instrument; of spans whose labels are None nothing is.
+        self, instrument: Instrument, series: Series, there: Mapping[str, pl.Series], labels: list[Labels | None],
+        number: Ints, spans: pl.DataFrame, of: Ints,
+    ) -> None:  # fmt: skip
+        """Count under one instrument; of spans whose labels are None nothing is. `of`: the row in `spans` of each.
 
         One value that is not finite would spoil a sum for good, and a counter never falls: such values are refused.
         """
@@ -209,11 +217,11 @@ class Counting:
             amounts = np.bincount(number, minlength=len(labels)).astype(np.float64)
             series.add([one for one in labels if one is not None], amounts[chosen])
             return
-        column = spans[instrument.value]
-        if column.null_count() == len(column):
-            return
+        column = there[instrument.value]
         values = column.cast(pl.Float64).to_numpy()
-        given = chosen[number] & column.is_not_null().to_numpy()
+        given = chosen[number]
+        if column.null_count():
+            given &= column.is_not_null().to_numpy()
         rows = np.flatnonzero(given & series.sound(values))
         series.refused += int(given.sum()) - len(rows)
         if not len(rows):
@@ -223,12 +231,12 @@ class Counting:
         if instrument.kind == "gauge":
             series.show(found, own, values)
         elif instrument.kind == "counter":
-            there = np.unique(own)
-            series.add([found[i] for i in there.tolist()], np.bincount(own, values)[there])
+            added = np.unique(own)
+            series.add([found[i] for i in added.tolist()], np.bincount(own, values)[added])
         else:
             series.put(found, own, values)
             if series.lasting:
-                self._offer(series, found, spans, rows, own, values)
+                self._offer(series, found, spans, of[rows], own, values)
 
     def _offer(
         self, series: Series, labels: list[Labels], spans: pl.DataFrame, rows: Ints, number: Ints, values: Floats
