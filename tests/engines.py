@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from eigenspan.collector import scan, scan_python
+from eigenspan.collector import scan, scan_fast
 from eigenspan.collector.errors import ScanError
 from eigenspan.collector.scan import Scanned
+from eigenspan.collector.scan_slow import Slow
+from eigenspan.collector.scan_table import Found, plan_of, table
 from eigenspan.collector.spans import EDIT, Add, Edits, Watch
 
 HAS_KERNEL = scan.kernel is not None
@@ -19,14 +21,20 @@ needs_kernel = pytest.mark.skipif(not HAS_KERNEL, reason="the package eigenspan-
 
 def scan_slowly(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     """The portable engine without its fast road."""
-    plan = scan_python._plan(watch)
-    rows, errors = [], {}
+    plan = plan_of(watch)
+    found, errors = {}, {}
     for payload, data in enumerate(payloads):
         try:
-            rows.extend(scan_python._Slow(plan, payload, data).rows())
+            found[payload] = Found.of(Slow(plan, data).rows())
         except ScanError as error:
             errors[payload] = error
-    return Scanned(plan.frame(rows), errors)
+    return Scanned(table(list(found.values()), watch, list(found)), errors)
+
+
+def takes_the_fast_road(payload: bytes, watch: Watch) -> bool:
+    plan = plan_of(watch)
+    canonical = scan_fast.canonical(plan, payload)
+    return canonical is not None and scan_fast.read(plan, [canonical]) is not None
 
 
 def scan_with_kernel(payloads: Sequence[bytes], watch: Watch) -> Scanned:

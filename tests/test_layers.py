@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "python-sdk" / "src" / "eigenspan"
 COLLECTOR = PACKAGE / "collector"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PURE = ["scan", "scan_python", "splice_python", "wire", "columns", "groups", "index", "spans", "classify", "traces", "decide", "decided", "calibrate",
-        "circuit", "measure", "enrich", "threshold", "segment", "watch",
+PURE = ["scan", "scan_python", "scan_fast", "scan_slow", "scan_table", "splice_python", "wire", "columns", "groups", "index", "spans",
+        "classify", "traces", "decide", "decided", "calibrate", "circuit", "measure", "enrich", "item", "threshold", "segment", "watch",
         "keys", "strata", "typical", "valve", "expressions", "histogram", "seen", "instruments", "prometheus"]  # fmt: skip
 """Stages and nouns without I/O: `now` is an argument."""
 IMPURE = {

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from eigenspan.collector import scan, scan_python, wire
+from eigenspan.collector import scan, wire
 from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.spans import Watched, schema_of
 from tests.cases.scan import CASES, WATCH, WIRE_TYPES, Accepted, Case
-from tests.engines import HAS_KERNEL, SCANS, needs_kernel, scan_by_all
+from tests.engines import HAS_KERNEL, SCANS, needs_kernel, scan_by_all, takes_the_fast_road
 from tests.wirewriter import GOOD_SPAN_ID, GOOD_TRACE_ID, attribute, ids, num, request, span, sub
 
 BARE = {
@@ -134,7 +134,7 @@ def test_engines_agree_on_a_sample_cut_at_every_byte():
 
 
 def test_the_fast_road_is_taken_for_what_exporters_send():
-    assert scan_python._Fast(scan_python._plan(WATCH), 0, SAMPLE).rows() is not None
+    assert takes_the_fast_road(SAMPLE, WATCH)
 
 
 def test_auto_takes_the_kernel_where_it_is():

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,9 +27,11 @@ from eigenspan.collector.spans import Payload, Signal, Watch
 if TYPE_CHECKING:
     from eigenspan.collector.clock import Clock
     from eigenspan.collector.log import Log
-    from eigenspan.collector.scan import Engine, Scanned
+    from eigenspan.collector.scan import Engine, Looked
 
 _MAX_UNDRAINED = 1000  # group commits that the pipeline has not taken
+_GATHER_S = 0.0002
+"""How long a commit waits for company: a sync costs as much for many as for one."""
 Done = Callable[[EigenspanError | None], None]
 _logger = logging.getLogger(__name__)
 
@@ -91,10 +94,10 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What is left of payloads once they are on disk and scanned: their bytes are let go."""
+    """What the pipeline will make columns of, of payloads that are on disk."""
 
-    spans: pl.DataFrame
-    places: list[_Place]  # of each payload that was scanned
+    found: list[Any]  # see `scan.Looked`
+    places: list[_Place]  # of each good payload of traces
     others: tuple[tuple[int, Signal, str], ...]
     through: int
     log_ns: int
@@ -105,8 +108,7 @@ class _Group:
 def columns(logged: Sequence[Logged], engine: Engine, watch: Watch) -> Committed:
     """The committed columns of payloads that the log holds; what cannot be scanned is left out (it never got in)."""
     traces = [entry for entry in logged if entry.payload.signal == "traces"]
-    spans = engine.scan([entry.payload.body for entry in traces], watch).columns
-    return _committed([_group(logged, [_place(entry) for entry in traces], spans)])
+    return _committed([_group(logged, [], [])], spans_of(traces, engine, watch))
 
 
 def spans_of(traces: Sequence[Logged], engine: Engine, watch: Watch) -> pl.DataFrame:
@@ -119,9 +121,9 @@ def _place(entry: Logged) -> _Place:
     return _Place(entry.position, entry.log_ns, entry.payload.tenant, entry.only)
 
 
-def _group(logged: Sequence[Logged], places: list[_Place], spans: pl.DataFrame) -> _Group:
+def _group(logged: Sequence[Logged], places: list[_Place], found: list[Any]) -> _Group:
     return _Group(
-        spans,
+        found,
         places,
         tuple((e.position, e.payload.signal, e.payload.tenant) for e in logged if e.payload.signal != "traces"),
         through=logged[-1].position,
@@ -131,14 +133,10 @@ def _group(logged: Sequence[Logged], places: list[_Place], spans: pl.DataFrame) 
     )
 
 
-def _committed(groups: Sequence[_Group]) -> Committed:
-    """Groups that followed one another, as one."""
-    first = np.cumsum([0, *(len(group.places) for group in groups)])
-    payload = [group.spans["payload"].to_numpy() + n for group, n in zip(groups, first[:-1], strict=True)]
-    spans = pl.concat([group.spans for group in groups])
-    spans = spans.with_columns(pl.Series("payload", np.concatenate(payload), dtype=pl.UInt32))
+def _committed(groups: Sequence[_Group], spans: pl.DataFrame) -> Committed:
+    """Groups that followed one another, as one, with their spans."""
     return Committed(
-        _placed([place for group in groups for place in group.places], spans),
+        spans,
         tuple(other for group in groups for other in group.others),
         through=groups[-1].through,
         log_ns=groups[-1].log_ns,
@@ -198,6 +196,7 @@ class Committer:
         self._max_bytes, self._max_group, self._remember_ns = max_bytes, max_group, int(remember_s * 1e9)
         self._waiting: deque[tuple[Payload, Done]] = deque()
         self._waiting_bytes = 0
+        self._undrained_bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
         self._out: deque[_Group] = deque()
@@ -221,7 +220,7 @@ class Committer:
         if not admission.open or self._stopping:
             self.counts["refused", admission.reason or "stopping"] += 1
             raise Unavailable(admission.reason or "the collector is stopping", admission.retry_after_s)
-        if len(self._out) >= _MAX_UNDRAINED:
+        if len(self._out) >= _MAX_UNDRAINED or self._undrained_bytes > self._max_bytes:
             self.counts["refused", "pipeline"] += 1
             raise Unavailable("the pipeline does not keep up", 1.0)
         if self._waiting_bytes and self._waiting_bytes + size > self._max_bytes:
@@ -239,7 +238,12 @@ class Committer:
     def drain(self) -> list[Committed]:
         """What was committed since the last call, in the order of positions."""
         groups = [self._out.popleft() for _ in range(len(self._out))]
-        return [_committed(groups)] if groups else []
+        if not groups:
+            return []
+        with self._wake:
+            self._undrained_bytes -= sum(group.bytes for group in groups)
+        spans = self._engine.columns([found for group in groups for found in group.found], self._watch)
+        return [_committed(groups, _placed([place for group in groups for place in group.places], spans))]
 
     @property
     def undrained(self) -> int:
@@ -261,6 +265,9 @@ class Committer:
                     self._wake.wait()
                 if not self._waiting:
                     return
+            if not self._stopping:
+                time.sleep(_GATHER_S)
+            with self._wake:
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
             try:
                 self._commit(group)
@@ -275,7 +282,7 @@ class Committer:
         log_ns = self._clock.log_ns()
         fresh, repeats = self._apart(group)
         refused: dict[bytes, EigenspanError] = {}
-        fresh, traces, spans = self._read(fresh, refused)
+        fresh, found = self._read(fresh, refused)
         if fresh:
             try:
                 positions = self._log.append([f.payload for f in fresh], [f.digest for f in fresh], log_ns)
@@ -285,9 +292,10 @@ class Committer:
                     done(error)
                 return
             logged = [Logged(at, f.payload, log_ns, f.digest) for at, f in zip(positions, fresh, strict=True)]
-            at = {entry.digest: entry.position for entry in logged}
-            places = [_Place(at.get(f.digest, 0), log_ns, f.payload.tenant) for f in traces]
-            self._out.append(_group(logged, places, spans))
+            committed = _group(logged, [_place(entry) for entry in logged if entry.payload.signal == "traces"], found)
+            with self._wake:
+                self._undrained_bytes += committed.bytes
+            self._out.append(committed)
             for f in fresh:
                 self._seen[f.digest] = log_ns
                 f.done(None)
@@ -311,31 +319,28 @@ class Committer:
                 fresh.append(_Fresh(payload, done, digest))
         return fresh, repeats
 
-    def _read(
-        self, fresh: list[_Fresh], refused: dict[bytes, EigenspanError]
-    ) -> tuple[list[_Fresh], list[_Fresh], pl.DataFrame]:
-        """Those that are well-formed, without their secrets; the traces that were scanned, and their spans.
+    def _read(self, fresh: list[_Fresh], refused: dict[bytes, EigenspanError]) -> tuple[list[_Fresh], list[Any]]:
+        """Those that are well-formed, without their secrets, and what was found in those of traces.
 
         A payload is scanned as it came, and again where something was cut out of it, so that what is refused does not
         depend on what it holds.
         """
         traces = [f for f in fresh if f.payload.signal == "traces"]
-        scanned = self._scan(traces, refused)
-        harmless = {f.digest for i, f in enumerate(traces) if i not in scanned.named}
+        looked = self._look(traces, refused)
+        harmless = {f.digest for i, f in enumerate(traces) if i not in looked.named}
         good = [f for f in fresh if f.digest not in refused]
-        looked = [f if f.digest in harmless else self._without_secrets(f, refused) for f in good]
-        clean = [f for f in looked if f is not None]
+        redacted = [f if f.digest in harmless else self._without_secrets(f, refused) for f in good]
+        clean = [f for f in redacted if f is not None]
         if clean != good:
-            traces = [f for f in clean if f.payload.signal == "traces"]
-            scanned = self._scan(traces, refused)
+            looked = self._look([f for f in clean if f.payload.signal == "traces"], refused)
             clean = [f for f in clean if f.digest not in refused]
-        return clean, traces, scanned.columns
+        return clean, looked.found
 
-    def _scan(self, traces: list[_Fresh], refused: dict[bytes, EigenspanError]) -> Scanned:
-        scanned = self._engine.scan([f.payload.body for f in traces], self._watch, self._redact_keys)
-        for index, error in scanned.errors.items():
+    def _look(self, traces: list[_Fresh], refused: dict[bytes, EigenspanError]) -> Looked:
+        looked = self._engine.look([f.payload.body for f in traces], self._watch, self._redact_keys)
+        for index, error in looked.errors.items():
             self._refuse(traces[index], error, refused)
-        return scanned
+        return looked
 
     def _without_secrets(self, fresh: _Fresh, refused: dict[bytes, EigenspanError]) -> _Fresh | None:
         """The same object where there is nothing to cut; None where it cannot be read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -86,6 +86,7 @@ class Door:
     def __init__(self, committer: Committer, clock: Clock, tokens: Sequence[str] = ()) -> None:
         self._committer, self._clock = committer, clock
         self._tokens = [token.encode() for token in tokens]
+        self._answers: deque[tuple[asyncio.Future[None], EigenspanError | None]] = deque()
 
     def authenticate(self, authorization: str) -> None:
         """Raise Unauthenticated where tokens are asked for and the Authorization header has none that we know."""
@@ -121,21 +122,25 @@ class Door:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
 
-        def resolve(error: EigenspanError | None) -> None:
+        def answer(error: EigenspanError | None) -> None:
+            self._answers.append((future, error))
+            if len(self._answers) == 1:
+                loop.call_soon_threadsafe(self._give_answers)
+
+        self._committer.submit(Payload(signal, body, self._clock.wall_ns(), peer=peer), answer)
+        await future
+
+    def _give_answers(self) -> None:
+        """Tell all that wait for what the commit thread has answered: it wakes the loop once for a group."""
+        while self._answers:
+            future, error = self._answers[0]
             if future.done():
-                return
-            if error is None:
+                pass
+            elif error is None:
                 future.set_result(None)
             else:
                 future.set_exception(error)
-
-        payload = Payload(signal, body, self._clock.wall_ns(), peer=peer)
-
-        def answer(error: EigenspanError | None) -> None:
-            loop.call_soon_threadsafe(resolve, error)
-
-        self._committer.submit(payload, answer)
-        await future
+            self._answers.popleft()
 
 
 class PortableReceiver:

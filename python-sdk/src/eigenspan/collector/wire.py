@@ -7,7 +7,7 @@ protobuf library, which is several times faster but more lenient; `scan_python` 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -285,20 +285,22 @@ def _describe(message: str, depth: int) -> DescriptorProto:
 
 
 @cache
-def parser() -> Callable[[], Any]:
-    """ExportTraceServiceRequest by the table above, for the protobuf library.
+def parser(message: str = "ExportTraceServiceRequest") -> Any:
+    """The class of a message by the table above, for the protobuf library. Messages inside of values end in their depth.
 
     Two things differ from the published schema, so that whatever the table forbids is an unknown field or a shorter
     re-encoding here: messages inside of values are numbered by depth, and the last ones have no arrays and lists; and
     int32 is uint32, which has no encoding longer than a lenient parser may have read.
     """
+    return GetMessageClass(_pool().FindMessageTypeByName(f"eigenspan.wire.{message}"))
+
+
+@cache
+def _pool() -> DescriptorPool:
     file = FileDescriptorProto(name="eigenspan/wire.proto", package="eigenspan.wire", syntax="proto3")
     for message in MESSAGES:
         depths = range(MAX_DEPTH + 1) if message in _DEPTH_COUNTED else range(1)
         file.message_type.extend(_describe(message, depth) for depth in depths)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    message_class: Callable[[], Any] = GetMessageClass(
-        pool.FindMessageTypeByName("eigenspan.wire.ExportTraceServiceRequest")
-    )
-    return message_class
+    return pool
