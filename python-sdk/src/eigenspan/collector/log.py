@@ -11,11 +11,9 @@ import contextlib
 import logging
 import re
 import threading
-from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from eigenspan.collector.errors import Unavailable
@@ -29,10 +27,10 @@ from eigenspan.collector.segment import (
     encode_record,
     read_records,
 )
+from eigenspan.collector.segments import Live, Segment, carry
 from eigenspan.collector.spans import Part, Payload
 
 _NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20}))?\.seg")  # first position; last, of a file that stands for several
-Live = Mapping[int, Sequence[int]]
 """Positions that something refers to → the offsets of their undecided spans."""
 Place = tuple[int, int, int]
 """A part of a body: its position, where the part begins, and how long it is."""
@@ -42,19 +40,6 @@ _NEAR, _RUN = 32 << 10, 1 << 20  # a gap that is rather read than passed over; t
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Segment:
-    path: Path
-    fd: int
-    first: int
-    end: int = HEADER_BYTES  # bytes of it that are synced and sound
-    positions: array[int] = field(default_factory=lambda: array("Q"))
-    offsets: array[int] = field(default_factory=lambda: array("Q"))
-    lengths: array[int] = field(default_factory=lambda: array("Q"))
-    last_received_ns: int = 0
-    compact: bool = False  # it stands for older files, and holds of them what was live
-
-
 class Log:
     """Append-only payloads with durable positions. `append` is for one thread; `read` is for any."""
 
@@ -62,7 +47,7 @@ class Log:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._files = files or Files()
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._lock = threading.Lock()
         self.quarantined: list[tuple[Path, Damage]] = []
         self.torn_bytes = 0  # cut from the end of the last segment: a write that a crash interrupted, or damage
@@ -104,7 +89,7 @@ class Log:
                 _logger.error("log segment %s has a damaged header; set aside as .bad", path)
             self._files.sync_dir(self._directory)
             return
-        segment = _Segment(path, fd, first, compact="-" in path.name)
+        segment = Segment(path, fd, first, compact="-" in path.name)
         for item in read_records(data):
             if isinstance(item, Damage):
                 if item.torn and last:
@@ -117,7 +102,7 @@ class Log:
                         "log segment %s: %s; %d bytes set aside at %d", path, item.reason, item.length, item.offset
                     )
                 continue
-            _index(segment, item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
+            segment.add(item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
             self.found.append((item.digest, item.log_ns))
             segment.end = item.body_offset + len(item.payload.body)
         if last and segment.end < len(data):
@@ -192,14 +177,14 @@ class Log:
             raise Unavailable(f"the log cannot be written: {error.strerror or error}", retry_after_s=5.0) from error
         with self._lock:
             for entry in index:
-                _index(segment, *entry)
+                segment.add(*entry)
             segment.end = end
             self._next += len(payloads)
         return [entry[0] for entry in index]
 
     _sealed = False
 
-    def _start_segment(self) -> _Segment:
+    def _start_segment(self) -> Segment:
         path = self._directory / f"{self._next:020d}.seg"
         self._files.remove(path)
         fd = self._files.create(path)
@@ -212,7 +197,7 @@ class Log:
             with contextlib.suppress(OSError):
                 self._files.remove(path)
             raise
-        segment = _Segment(path, fd, self._next)
+        segment = Segment(path, fd, self._next)
         with self._lock:
             empty = self._segments.pop() if self._segments and not self._segments[-1].positions else None
             self._segments.append(segment)
@@ -244,7 +229,7 @@ class Log:
         with self._lock:
             if not self._segments or self._segments[-1].first != first:
                 path = self._directory / f"{first:020d}.seg"
-                self._segments.append(_Segment(path, self._files.open(path), first))
+                self._segments.append(Segment(path, self._files.open(path), first))
             segment = self._segments[-1]
             segment.positions.frombytes(positions)
             segment.offsets.frombytes(offsets)
@@ -253,7 +238,7 @@ class Log:
             segment.end = end
             self._next = segment.positions[-1] + 1
 
-    def _seal(self, segment: _Segment) -> None:
+    def _seal(self, segment: Segment) -> None:
         self._sealed = True
         try:
             self._files.truncate(segment.fd, segment.end)
@@ -304,20 +289,18 @@ class Log:
             for start, end in ranges:
                 yield chunk, start - begin, end - begin
 
-    def _range(self, place: tuple[int, int, int | None]) -> tuple[_Segment, int, int]:
+    def _range(self, place: tuple[int, int, int | None]) -> tuple[Segment, int, int]:
         position, start, length = place
         segment, i = self._find(position)
         at = segment.offsets[i]
         return segment, at + start, at + (segment.lengths[i] if length is None else start + length)
 
-    def _find(self, position: int) -> tuple[_Segment, int]:
+    def _find(self, position: int) -> tuple[Segment, int]:
         at = bisect_right(self._segments, position, key=lambda s: s.first) - 1
-        if at >= 0:
-            segment = self._segments[at]
-            i = bisect_right(segment.positions, position) - 1
-            if i >= 0 and segment.positions[i] == position:
-                return segment, i
-        raise KeyError(position)
+        i = self._segments[at].find(position) if at >= 0 else None
+        if i is None:
+            raise KeyError(position)
+        return self._segments[at], i
 
     def replay(self, position: int) -> Iterator[Record]:
         """Every record from `position` on, in order."""
@@ -357,7 +340,7 @@ class Log:
         as large as what was carried over before, and only where half of them or more is dead. OSError where the disk
         refuses; then nothing has changed.
         """
-        old: list[_Segment] = []
+        old: list[Segment] = []
         size = self.size_bytes
         for segment in self._segments[:-1]:
             if not segment.compact and segment.last_received_ns >= older_than_ns and size <= over_bytes:
@@ -374,7 +357,7 @@ class Log:
             > before
         ):
             return 0
-        fresh = self._carry(old, wanted, last)
+        fresh = carry(old, wanted, last, self._files)
         with self._lock:
             self._segments[: len(old)] = [fresh]
             for segment in old:
@@ -385,43 +368,9 @@ class Log:
         self._files.sync_dir(self._directory)
         return before - fresh.end
 
-    def _carry(self, old: Sequence[_Segment], live: Live, last: int) -> _Segment:
-        path = self._directory / f"{old[0].first:020d}-{last:020d}.seg"
-        draft = path.with_suffix(".draft")
-        self._files.remove(draft)
-        fd = self._files.create(draft)
-        try:
-            segment = _Segment(path, fd, old[0].first, compact=True)
-            self._files.write_at(fd, encode_header(segment.first), 0)
-            for source in old:
-                for item in read_records(self._files.read_at(source.fd, source.end, 0)):
-                    if isinstance(item, Record) and item.position in live:
-                        only = tuple(live[item.position])
-                        record, body_at = encode_record(item.position, item.payload, item.log_ns, item.digest, only)
-                        self._files.write_at(fd, record, segment.end)
-                        body = (segment.end + body_at, len(item.payload.body), item.payload.received_ns)
-                        _index(segment, item.position, *body)
-                        segment.end += len(record)
-            self._files.sync(fd)
-            self._files.rename(draft, path)
-            self._files.sync_dir(self._directory)
-        except OSError:
-            self._files.close(fd)
-            with contextlib.suppress(OSError):
-                self._files.remove(draft)
-            raise
-        return segment
-
     def close(self) -> None:
         """Close the files; what was appended is already on disk."""
         with self._lock:
             for segment in self._segments:
                 self._files.close(segment.fd)
             self._segments.clear()
-
-
-def _index(segment: _Segment, position: int, offset: int, length: int, received_ns: int) -> None:
-    segment.positions.append(position)
-    segment.offsets.append(offset)
-    segment.lengths.append(length)
-    segment.last_received_ns = max(segment.last_received_ns, received_ns)

@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from eigenspan.collector.decide import Rules
     from eigenspan.collector.due import Due, Late
     from eigenspan.collector.jobs import JobKey
-    from eigenspan.collector.log import Live, Log
+    from eigenspan.collector.log import Log
     from eigenspan.collector.measure import SpanMetrics
     from eigenspan.collector.receive import Receiver
     from eigenspan.collector.regret import Regret
+    from eigenspan.collector.segments import Live
     from eigenspan.collector.spans import Signal
     from eigenspan.collector.state import State
     from eigenspan.collector.traces import Traces
