@@ -34,7 +34,7 @@ class Seen:
 
     def __init__(self, capacity: int = 1 << 20) -> None:
         self._capacity = capacity
-        self._new, self._old = _Slots(1 << 12), _Slots(1 << 4)
+        self._new, self._old = _Slots(1 << 13), _Slots(1 << 4)
         self.forgotten = 0
 
     def add(self, prints: Prints) -> npt.NDArray[np.bool_]:
@@ -70,7 +70,7 @@ class _Slots:
         """Add distinct fingerprints; true where one was not there."""
         while 2 * (self.count + len(prints)) > len(self._slots):
             held = self._slots[self._slots != 0]
-            self._slots, self.count = np.zeros(2 * len(self._slots), dtype=np.uint64), 0
+            self._slots, self.count = np.zeros(4 * len(self._slots), dtype=np.uint64), 0
             self.add(held)
         at, known = self._probe(prints)
         fresh, waiting = ~known, np.flatnonzero(~known)
