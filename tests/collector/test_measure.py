@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from eigenspan.collector.decided import Keys
 from eigenspan.collector.histogram import BUCKETS_S, Histogram, cells
 from eigenspan.collector.instruments import INSTRUMENTS
 from eigenspan.collector.measure import SpanMetrics
@@ -288,6 +289,28 @@ def test_a_value_that_no_sum_holds_is_counted_apart(bad):
     assert found["eigenspan_metric_values_refused_total"][labels_of(metric="quantum.job.queue.wait")] == 1
 
 
+def test_decided_traces_are_counted_as_one_by_one():
+    rng = random.Random(4)
+    kinds = [decision(rule=rule, keep=keep) for rule in ("a", "b", "c") for keep in (True, False)]
+    made = [rng.choice([*kinds, decision(rule=rng.choice("ab"))]) for _ in range(300)]
+    seconds = [rng.choice([0.0, 0.001, 0.2, rng.expovariate(0.1)]) for _ in made]
+    keys = [("", i, rng.getrandbits(64)) for i in range(300)]
+    together, apart = SpanMetrics(), SpanMetrics()
+    together.decided(made, pl.DataFrame({"duration_s": seconds}), Keys.of(keys))
+    for one, lasted, key in zip(made, seconds, keys, strict=True):
+        apart.decided([one], pl.DataFrame({"duration_s": [lasted]}), Keys.of([key]))
+    assert together.traces == Counter((one.rule, one.keep) for one in made)
+    assert together.exemplars == apart.exemplars
+    for rule, histogram in together.trace_durations.items():
+        own = [lasted for one, lasted in zip(made, seconds, strict=True) if one.rule == rule]
+        assert (
+            histogram.cells
+            == apart.trace_durations[rule].cells
+            == Counter(cells(np.array(own), np.array(BUCKETS_S)).tolist())
+        )
+        assert histogram.sum == pytest.approx(sum(own))
+
+
 def test_past_the_limit_new_labels_are_counted_under_other():
     metrics = SpanMetrics(max_series=3)
     for i in range(10):
@@ -358,7 +381,7 @@ def test_a_value_becomes_an_exemplar_only_where_its_trace_is_kept_and_waits_in_b
     assert len(metrics._waiting._by_trace) == 8
     frame = pl.DataFrame({"duration_s": [1.0] * 3})
     keys = [("", 1, i) for i in (3, 4, 5)]
-    metrics.decided([decision(keep=False), decision(), decision(keep=False)], frame, keys)
+    metrics.decided([decision(keep=False), decision(), decision(keep=False)], frame, Keys.of(keys))
     assert [e.trace[2] for e in series.exemplars.values()] == [4]
     assert len(metrics._waiting._by_trace) == 5
 
@@ -389,10 +412,10 @@ def test_over_otlp_cumulative_and_by_the_minute():
     traces = pl.DataFrame({"duration_s": [1.5, 2.5]})
     keys = [("", 1, 2), ("", 3, 4)]
     metrics.count(spans(*rows[:39]))
-    metrics.decided([decision(), decision(keep=False)], traces, keys)
+    metrics.decided([decision(), decision(keep=False)], traces, Keys.of(keys))
     first = snapshot(metrics, 100)
     metrics.count(spans(*rows[39:]))
-    metrics.decided([decision(keep=False), decision(keep=False)], traces, keys)
+    metrics.decided([decision(keep=False), decision(keep=False)], traces, Keys.of(keys))
     second = snapshot(metrics, 160)
 
     def points(data: bytes) -> dict[str, dict[tuple, object]]:
@@ -446,7 +469,7 @@ def test_prometheus_accepts_the_text():
            "model_operation": "chat", "model": "m", "input_tokens": 3, "output_tokens": 0}  # fmt: skip
     metrics.count(spans(*random_rows(random.Random(1), 200), odd))
     metrics.decided(
-        [decision(), decision(keep=False)], pl.DataFrame({"duration_s": [1.0, 2.0]}), [("", 1, 2), ("", 3, 4)]
+        [decision(), decision(keep=False)], pl.DataFrame({"duration_s": [1.0, 2.0]}), Keys.of([("", 1, 2), ("", 3, 4)])
     )
     assert not [name for name, series in metrics.series.items() if not series.values and not series.histograms]
     text = "\n".join(metrics.prometheus()) + "\n"

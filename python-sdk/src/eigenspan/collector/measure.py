@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from eigenspan.collector.classify import present
-from eigenspan.collector.decided import Decision, TraceKey
-from eigenspan.collector.histogram import BUCKETS_S, Histogram, cells
+from eigenspan.collector.decided import Decision, Keys
+from eigenspan.collector.histogram import BUCKETS_S, CELL_BITS, Histogram, cells
 from eigenspan.collector.instruments import INSTRUMENTS, USED, Scope, prepared
 from eigenspan.collector.prometheus import expose, family
 from eigenspan.collector.seen import Seen, fingerprints
@@ -100,24 +100,31 @@ class SpanMetrics:
         self.spans, self.errors = self.spans + len(spans), self.errors + len(failed)
 
     def decided(
-        self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Sequence[TraceKey] = ()
+        self, decisions: Sequence[Decision], traces: pl.DataFrame | None = None, keys: Keys | None = None
     ) -> None:
-        """Count decided traces by rule; with `traces` their durations too, and of those that are kept exemplars."""
-        rules = [decision.rule for decision in decisions]
-        self.traces.update((decision.rule, decision.keep) for decision in decisions)
-        if traces is None:
+        """Count decided traces by rule; with `traces` and `keys` their durations too, and of those that are kept exemplars."""
+        objects = np.fromiter(map(id, decisions), dtype=np.int64, count=len(decisions))
+        _, first, which = np.unique(objects, return_index=True, return_inverse=True)
+        distinct = [decisions[i] for i in first.tolist()]  # many traces share one
+        for decision, n in zip(distinct, np.bincount(which).tolist(), strict=True):
+            self.traces[decision.rule, decision.keep] += n
+        if traces is None or keys is None or not distinct:
             return
-        self._waiting.decided(keys, [decision.keep for decision in decisions])
+        keep = np.array([decision.keep for decision in distinct])[which]
+        self._waiting.decided(keys, keep)
+        names = list(dict.fromkeys(decision.rule for decision in distinct))
+        rules = np.array([names.index(decision.rule) for decision in distinct])[which]
         seconds = traces["duration_s"].to_numpy()
-        for (rule, cell), n in Counter(zip(rules, cells(seconds, np.array(BUCKETS_S)).tolist(), strict=True)).items():
-            self.trace_durations.setdefault(rule, Histogram()).cells[cell] += n
-        numbers = {rule: number for number, rule in enumerate(dict.fromkeys(rules))}
-        sums = np.bincount([numbers[rule] for rule in rules], seconds)
-        for rule, number in numbers.items():
-            self.trace_durations[rule].sum += float(sums[number])
-        last = {decision.rule: i for i, decision in enumerate(decisions) if decision.keep}
-        for rule, i in last.items():
-            self.exemplars[rule] = Exemplar(float(seconds[i]), keys[i], 0, decisions[i].decided_ns)
+        both, counts = np.unique(rules << CELL_BITS | cells(seconds, np.array(BUCKETS_S)), return_counts=True)
+        sums = np.bincount(rules, seconds).tolist()
+        last = np.full(len(names), -1)
+        last[rules[keep]] = np.flatnonzero(keep)
+        for rule, name in enumerate(names):
+            own, i = both >> CELL_BITS == rule, int(last[rule])
+            found = (both[own] & ((1 << CELL_BITS) - 1)).tolist()
+            self.trace_durations.setdefault(name, Histogram()).add(found, counts[own].tolist(), sums[rule])
+            if i >= 0:
+                self.exemplars[name] = Exemplar(float(seconds[i]), keys[i], 0, decisions[i].decided_ns)
 
     def prometheus(self, *, exemplars: bool = False) -> list[str]:
         """These metrics in the Prometheus text format, with exemplars for OpenMetrics."""

@@ -51,10 +51,11 @@ class Regret:
 
     def note(self, spans: pl.DataFrame, through: int) -> None:
         """Take note of committed spans, up to position `through`; what was noted before is passed over."""
-        fresh = spans.filter(pl.col("position") > self.through)
-        if not fresh.is_empty():
-            self._parts.append((fingerprints_of(fresh), fresh["position"].to_numpy().copy()))
-            self._count += len(fresh)
+        positions = spans["position"].to_numpy()
+        fresh = positions > self.through
+        if fresh.any():
+            self._parts.append((fingerprints_of(spans)[fresh], positions[fresh]))
+            self._count += int(fresh.sum())
         self.through = max(self.through, through)
 
     def settle(self, *, all_: bool = False) -> None:
@@ -83,10 +84,10 @@ class Regret:
 
 def fingerprints_of(spans: pl.DataFrame) -> Longs:
     """The fingerprint of each span's trace: `decided.fingerprint`, by column."""
-    salts = {tenant: fingerprint((tenant, 0, 0)) for tenant in spans["tenant"].unique().to_list()}
-    high, low = spans["trace_hi"].to_numpy(), spans["trace_lo"].to_numpy()
+    high, low, tenants = spans["trace_hi"].to_numpy(), spans["trace_lo"].to_numpy(), spans["tenant"]
     mixed = low ^ (high * np.uint64(0x9E3779B97F4A7C15))
-    if set(salts.values()) == {0}:
-        return mixed
-    salt = np.fromiter((salts[tenant] for tenant in spans["tenant"].to_list()), dtype=np.uint64, count=len(spans))
-    return mixed ^ salt
+    if not (tenants != "").any():
+        return np.asarray(mixed)
+    salts = {tenant: fingerprint((tenant, 0, 0)) for tenant in tenants.unique()}
+    salt = np.fromiter((salts[tenant] for tenant in tenants), dtype=np.uint64, count=len(spans))
+    return np.asarray(mixed ^ salt)

@@ -40,7 +40,8 @@ class Run:
         """A run in memory. Of equal pairs that stand side by side one stays."""
         if len(keys):
             fresh = np.append(True, (keys[1:] != keys[:-1]) | (values[1:] != values[:-1]))
-            keys, values = keys[fresh], values[fresh]
+            if not fresh.all():
+                keys, values = keys[fresh], values[fresh]
         order = np.argsort(keys)
         return Run(keys[order], values[order], stamp)
 
@@ -55,13 +56,16 @@ class Run:
 
 def write(run: Run, path: Path, files: Files, *, durable: bool = True) -> Run:
     """Write a run to `path`, synced unless it need not be `durable`; what is returned reads it from there."""
-    body = run.keys.astype("<u8").tobytes() + run.values.astype("<u8").tobytes()
-    head = _HEAD.pack(_MAGIC, len(run.keys), run.stamp, zlib.crc32(body)).ljust(_HEAD_BYTES, b"\0")
+    keys, values = (longs.astype("<u8", copy=False).view(np.uint8).data for longs in (run.keys, run.values))
+    crc = zlib.crc32(values, zlib.crc32(keys))
+    head = _HEAD.pack(_MAGIC, len(run.keys), run.stamp, crc).ljust(_HEAD_BYTES, b"\0")
     draft = path.with_suffix(".tmp")
     files.remove(draft)
     fd = files.create(draft)
     try:
-        files.write_at(fd, head + body, 0)
+        files.write_at(fd, head, 0)
+        files.write_at(fd, keys, _HEAD_BYTES)
+        files.write_at(fd, values, _HEAD_BYTES + len(keys))
         if durable:
             files.sync(fd)
     finally:

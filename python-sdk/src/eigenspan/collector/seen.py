@@ -34,7 +34,7 @@ class Seen:
 
     def __init__(self, capacity: int = 1 << 20) -> None:
         self._capacity = capacity
-        self._new, self._old = _Slots(1 << 12), _Slots(1 << 4)
+        self._new, self._old = _Slots(1 << 13), _Slots(1 << 4)
         self.forgotten = 0
 
     def add(self, prints: Prints) -> npt.NDArray[np.bool_]:
@@ -69,8 +69,8 @@ class _Slots:
     def add(self, prints: Prints) -> npt.NDArray[np.bool_]:
         """Add distinct fingerprints; true where one was not there."""
         while 2 * (self.count + len(prints)) > len(self._slots):
-            held = self._slots[self._slots != 0]
-            self._slots, self.count = np.zeros(2 * len(self._slots), dtype=np.uint64), 0
+            held = np.sort(self._slots[self._slots != 0])  # goes through the new table from end to end
+            self._slots, self.count = np.zeros(4 * len(self._slots), dtype=np.uint64), 0
             self.add(held)
         at, known = self._probe(prints)
         fresh, waiting = ~known, np.flatnonzero(~known)
@@ -87,7 +87,7 @@ class _Slots:
     def _probe(self, prints: Prints) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Where each is, or the first free slot where it would be; and whether it is there."""
         mask = len(self._slots) - 1
-        at = (prints & np.uint64(mask)).astype(np.int64)
+        at = (prints >> np.uint64(65 - len(self._slots).bit_length())).astype(np.int64)
         found = self._slots[at]
         on = np.flatnonzero((found != 0) & (found != prints))
         while len(on):

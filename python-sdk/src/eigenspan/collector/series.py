@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from eigenspan.collector.columns import Ints
-from eigenspan.collector.decided import TraceKey
+from eigenspan.collector.decided import Keys, TraceKey
 from eigenspan.collector.histogram import CELL_BITS, Histogram, cells
 from eigenspan.collector.instruments import Instrument
 from eigenspan.collector.keys import numbered
@@ -138,13 +138,14 @@ class Waiting:
         held[exemplar.trace] = exemplar, log_ns
         self._by_trace.setdefault(exemplar.trace, []).append((series, labels))
 
-    def decided(self, keys: Sequence[TraceKey], keep: Sequence[bool]) -> None:
+    def decided(self, keys: Keys, keep: npt.NDArray[np.bool_]) -> None:
         """Traces were decided."""
-        verdicts = dict(zip(keys, keep, strict=True))
-        for key in self._by_trace.keys() & verdicts.keys():
-            for series, labels in self._by_trace.pop(key):
+        lows = np.fromiter((key[2] for key in self._by_trace), dtype=np.uint64, count=len(self._by_trace))
+        for i in np.flatnonzero(np.isin(keys.lows, lows)).tolist():
+            key = keys[i]
+            for series, labels in self._by_trace.pop(key, ()):
                 exemplar, _ = series.waiting[labels].pop(key)
-                if verdicts[key]:
+                if keep[i]:
                     series.exemplars[labels] = exemplar
 
 
