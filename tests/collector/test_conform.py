@@ -133,7 +133,7 @@ def test_figures_stand_for_all_that_came():
     assert compliance.findings["eigenspan.unknown_span_type"] == 1
     read.clear()
     check([[good]] * 300, *[decision()] * 300)
-    assert len(read) == 100
+    assert len(read) == 30
     assert compliance.checked == pytest.approx(310)
     text = "\n".join(compliance.prometheus())
     assert 'eigenspan_compliance_findings_total{id="eigenspan.unknown_span_type"} 1' in text

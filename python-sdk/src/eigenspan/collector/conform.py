@@ -31,7 +31,7 @@ from eigenspan.schema.values import field_type
 from eigenspan.semconv.attributes import QUANTUM_JOB_STATUS
 
 _ATTRIBUTES = 9  # the number of the field
-_SPANS_A_TURN = 100
+_SPANS_A_TURN = 30
 """Spans validated in one turn at the most; each costs some 30 µs."""
 
 

@@ -191,18 +191,23 @@ class State:
 
     def waiting(self, exporter: str, *, limit_bytes: int = 3 << 20) -> list[Outgoing]:
         """The next items that `exporter` owes, oldest first, up to `limit_bytes` (at least one)."""
-        out: list[Outgoing] = []
+        chosen: list[tuple[int, Signal, int]] = []
         total = 0
-        for id_, signal, size, body in self._query(
-            "SELECT i.id, i.signal, i.bytes, i.body FROM outbox o JOIN item i ON i.id = o.item "
+        for id_, signal, size in self._query(
+            "SELECT i.id, i.signal, i.bytes FROM outbox o JOIN item i ON i.id = o.item "
             "WHERE o.exporter = ? AND o.parked IS NULL ORDER BY o.item LIMIT 2000",
             (exporter,),
         ):
-            if out and (total + size > limit_bytes or signal != out[0].signal):
+            if chosen and (total + size > limit_bytes or signal != chosen[0][1]):
                 break
-            out.append(Outgoing(id_, signal, msgspec.msgpack.decode(body, type=Item), size))
+            chosen.append((id_, signal, size))
             total += size
-        return out
+        return [Outgoing(id_, signal, item, size) for id_, signal, size in chosen for item in self._item(id_)]
+
+    def _item(self, id_: int) -> list[Item]:
+        """The item, if it is still there."""
+        rows = self._query("SELECT body FROM item WHERE id = ?", (id_,))
+        return [msgspec.msgpack.decode(row[0], type=Item) for row in rows]
 
     def sent(self, exporter: str, items: Iterable[int]) -> None:
         """Strike rows off: `exporter` has delivered them."""
@@ -284,9 +289,8 @@ class State:
 
     def referenced(self, before: int) -> set[int]:
         """The positions below `before` that undelivered (or parked) rows refer to."""
-        rows = self._query("SELECT body FROM item WHERE first_position < ?", (before,))
-        items = (msgspec.msgpack.decode(row[0], type=Item) for row in rows)
-        return {p for item in items for p in item.positions() if p < before}
+        ids = self._query("SELECT id FROM item WHERE first_position < ?", (before,))
+        return {p for row in ids for item in self._item(row[0]) for p in item.positions() if p < before}
 
     def close(self) -> None:
         """Close the database."""
