@@ -1,6 +1,7 @@
 //! Rows that outlive their payloads: what scans found, copied out into Arrow columns.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringViewBuilder};
@@ -67,12 +68,13 @@ impl Column {
         }
     }
 
-    fn finish(mut self, rows: usize, kind: &DataType) -> ArrayRef {
+    /// None where no row has a value.
+    fn finish(mut self, rows: usize) -> Option<ArrayRef> {
         if self.builder().is_empty() {
-            return new_null_array(kind, rows);
+            return None;
         }
         self.pad(rows);
-        self.builder().finish()
+        Some(self.builder().finish())
     }
 }
 
@@ -183,7 +185,13 @@ impl Rows {
         arrays.push(Arc::new(UInt64Array::from(start_ns)));
         arrays.push(Arc::new(UInt64Array::from(end_ns)));
         let kinds = self.schema.fields()[arrays.len()..].iter().map(|field| field.data_type());
-        arrays.extend(self.watched.into_iter().zip(kinds).map(|(column, kind)| column.finish(rows, kind)));
+        let mut nothing = HashMap::new();
+        for (column, kind) in self.watched.into_iter().zip(kinds) {
+            arrays.push(column.finish(rows).unwrap_or_else(|| {
+                // All columns of a type that have no value share one.
+                Arc::clone(nothing.entry(kind).or_insert_with(|| new_null_array(kind, rows)))
+            }));
+        }
         arrays
     }
 }
