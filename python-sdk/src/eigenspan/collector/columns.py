@@ -22,7 +22,7 @@ class Rows:
 
     def __init__(self, columns: dict[str, Any], capacity: int = 1024, *, kept: Collection[str] = ()) -> None:
         self._empty = {name: _blank(dtype) for name, dtype in columns.items()}
-        self._columns = {name: np.full(capacity, self._empty[name], dtype=dtype) for name, dtype in columns.items()}
+        self._columns = {name: _blanks(capacity, dtype) for name, dtype in columns.items()}
         self._free = np.arange(capacity - 1, -1, -1, dtype=ROW)
         self._free_count = capacity
         self._blanked = [name for name in columns if name not in kept]
@@ -49,13 +49,15 @@ class Rows:
         self._free_count += len(rows)
 
     def _grow(self) -> None:
-        more = max(1024, self.capacity // 4)
+        """Twice the rows. Those that nobody took yet are memory that the system has not given, where blank is 0."""
+        capacity = self.capacity
         for name, column in self._columns.items():
-            self._columns[name] = np.concatenate((column, np.full(more, self._empty[name], dtype=column.dtype)))
-        free = np.empty(self.capacity + more, dtype=ROW)
+            self._columns[name] = _blanks(2 * capacity, column.dtype)
+            self._columns[name][:capacity] = column
+        free = np.empty(2 * capacity, dtype=ROW)
         free[: self._free_count] = self._free[: self._free_count]
-        free[self._free_count : self._free_count + more] = np.arange(self.capacity + more - 1, self.capacity - 1, -1)
-        self._free, self._free_count, self.capacity = free, self._free_count + more, self.capacity + more
+        free[self._free_count : self._free_count + capacity] = np.arange(2 * capacity - 1, capacity - 1, -1)
+        self._free, self._free_count, self.capacity = free, self._free_count + capacity, 2 * capacity
 
 
 class Chains(Rows):
@@ -96,6 +98,11 @@ def texts(values: npt.NDArray[np.object_], dtype: pl.DataType) -> pl.Series:
     if held.count(None) == len(held):
         return pl.Series([None], dtype=dtype).new_from_index(0, len(held))
     return pl.Series(held, dtype=dtype)
+
+
+def _blanks(count: int, dtype: Any) -> npt.NDArray[Any]:
+    blank = _blank(dtype)
+    return np.full(count, blank, dtype=dtype) if blank is None or blank else np.zeros(count, dtype=dtype)
 
 
 def _blank(dtype: Any) -> Any:

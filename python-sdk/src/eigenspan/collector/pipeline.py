@@ -166,7 +166,7 @@ class Pipeline:
 
     def _join(self, batches: Sequence[Committed]) -> None:
         with self.stage("receive", payloads=len(batches)) as counted:
-            spans = classify(pl.concat([batch.spans for batch in batches]))
+            spans = classify(pl.concat([batch.spans for batch in batches]) if len(batches) > 1 else batches[0].spans)
             counted["spans"] = len(spans)
         with self.stage("measure", spans=len(spans)):
             self.metrics.count(spans)

@@ -57,8 +57,9 @@ from eigenspan.schema.registry import registry
 from eigenspan.store.traces import TraceStore
 
 _REPLAY_GROUP = 512
-_FEW_PAYLOADS, _PUT_OFF = 100, 3
-"""While fewer payloads wait than this, a turn may be put off so often: each costs some milliseconds, however little came."""
+_FEW_PAYLOADS, _PUT_OFF, _PUT_OFF_S = 30, 7, 2.0
+"""While fewer payloads come in a tick a turn is put off, so often and so long at the most: it costs some milliseconds, however
+little came."""
 _logger = logging.getLogger(__name__)
 
 
@@ -259,8 +260,9 @@ class Collector:
     def _turn(self) -> None:
         interval_s, put_off = self.settings.service.tick_interval, 0
         while not self._stopping.wait(interval_s):
-            if self.receiver.undrained < _FEW_PAYLOADS and put_off < _PUT_OFF:
-                put_off += 1
+            put_off += 1
+            soon = put_off <= _PUT_OFF and (put_off + 1) * interval_s <= _PUT_OFF_S
+            if soon and self.receiver.undrained < _FEW_PAYLOADS * put_off:
                 continue
             put_off = 0
             before_s = time.perf_counter()

@@ -392,7 +392,7 @@ class Service(_Settings):
         Meta(
             gt=0,
             le=10,
-            description="Seconds between two turns of the pipeline; up to four times as many while little comes.",
+            description="Seconds between two turns of the pipeline; up to eight times as many, two at the most, while little comes.",
         ),
     ] = 0.25
     log: LogSettings = msgspec.field(default_factory=LogSettings)
