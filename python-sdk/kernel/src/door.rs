@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::Refusal;
 
-/// How long after the last group the next one waits for as many as came together then: a sync costs as much for one as
-/// for all.
+/// How long, after the last group and again after a pause, a group waits for as many as came together last time: a sync
+/// costs as much for one as for all.
 const GATHER: Duration = Duration::from_micros(600);
 
 /// What a payload carries.
