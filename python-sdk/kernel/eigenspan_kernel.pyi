@@ -65,7 +65,7 @@ class _Limits(Protocol):
 _Signal: TypeAlias = Literal["traces", "metrics", "logs"]
 _Part: TypeAlias = tuple[int, bytes, bytes, bytes, int, int]
 """Records of one segment: its first position; their positions, body offsets and body lengths as unsigned numbers of eight
-bytes in the machine's order; the newest time of receipt; the segment's length now."""
+bytes in the machine's order; the newest time of receipt; where its records end now."""
 
 @final
 class RecordBatch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -145,6 +147,31 @@ def test_truncated_at_any_byte_the_tail_is_cut_and_the_log_goes_on(tmp_path, ahe
         log = reopened(log, tmp_path / "log")
         assert held(log)[position] == b"third"
         assert not log.quarantined
+        log.close()
+
+
+@given(st.sets(st.integers(0, 7)))
+@settings(max_examples=50, deadline=None)
+def test_whichever_sectors_of_a_group_reached_zeros_written_ahead_what_was_synced_is_there(reached):
+    with TemporaryDirectory() as directory:
+        log = Log(Path(directory))
+        append(log, b"synced" * 5)
+        synced = log.size_bytes
+        append(log, *(bytes([65 + i]) * 60 for i in range(4)))
+        log.close()
+        (path,) = Path(directory).iterdir()
+        data = bytearray(path.read_bytes().ljust(1000, b"\0"))
+        for sector in set(range(8)) - reached:
+            at = synced + 64 * sector
+            data[at : at + 64] = bytes(64)
+        path.write_bytes(data)
+        log = Log(Path(directory))
+        found = held(log)
+        assert found.pop(1) == b"synced" * 5
+        assert all(body == bytes([63 + position]) * 60 for position, body in found.items())
+        (position,) = append(log, b"after")
+        log = reopened(log, Path(directory))
+        assert held(log) == {1: b"synced" * 5, **found, position: b"after"}
         log.close()
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from google.rpc.status_pb2 import Status
 
+from eigenspan.collector.log import Log
 from eigenspan.collector.receive_native import HAS_NATIVE
 from tests.e2e.harness import running
 from tests.e2e.test_door import GOOD, PROTOBUF, call, post, request
@@ -104,6 +107,20 @@ def test_segments_follow_each_other_and_are_read_again(tmp_path):
         assert call(r, request("after")) == b""
         assert [record.position for record in r.collector.log.replay(0)][:20] == list(range(1, 21))
         assert not r.collector.log.quarantined
+
+
+def test_room_written_ahead_is_cut_off_by_a_stop_and_after_a_crash(tmp_path):
+    with native(tmp_path) as r:
+        for number in (1, 2):
+            assert call(r, request("x", trace_id=bytes([number]) * 16)) == b""
+        copy = Path(shutil.copytree(tmp_path / "log", tmp_path / "as a crash leaves it"))
+    (stopped,), (crashed,) = (tmp_path / "log").iterdir(), copy.iterdir()
+    assert crashed.stat().st_size > 100_000
+    log = Log(copy)
+    assert [record.position for record in log.replay(0)] == [1, 2]
+    assert (log.quarantined, log.torn_bytes) == ([], 0)
+    assert crashed.read_bytes() == stopped.read_bytes()
+    log.close()
 
 
 FULL_DISK = """

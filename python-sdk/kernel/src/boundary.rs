@@ -41,7 +41,7 @@ pub struct PyLog {
 
 /// Files: certificate chain, private key, authorities of clients.
 type PyTls = (PathBuf, PathBuf, Option<PathBuf>);
-/// First position of the segment, positions, offsets, lengths, newest received_ns, end of the segment.
+/// First position of the segment, positions, offsets, lengths, newest received_ns, end of the records.
 type PyPart = (u64, Py<PyBytes>, Py<PyBytes>, Py<PyBytes>, u64, u64);
 type PyOthers = Vec<(u64, &'static str)>;
 /// Columns, parts, others, through, log_ns, payloads, bytes, values that were cut by key.

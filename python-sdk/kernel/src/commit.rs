@@ -247,8 +247,10 @@ impl<D: Disk> Committer<D> {
                 _ => answered.push((waiting, answer)),
             }
         }
-        // Where the network thread is gone, so are the clients.
-        drop(self.answered.send(answered));
+        if !answered.is_empty() {
+            // Where the network thread is gone, so are the clients.
+            drop(self.answered.send(answered));
+        }
     }
 }
 

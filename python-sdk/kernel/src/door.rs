@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::Refusal;
 
-/// How long after the last group the next one waits for as many as came together then: a sync costs as much for one as
-/// for all.
+/// How long, after the last group and again after a pause, a group waits for as many as came together last time: a sync
+/// costs as much for one as for all.
 const GATHER: Duration = Duration::from_micros(600);
 
 /// What a payload carries.
@@ -202,7 +202,10 @@ impl Door {
             return drop(waiting.answer.send(Err(refusal)));
         }
         queue.waiting.push_back(waiting);
-        if queue.waiting.len() == queue.enough {
+        let wanted = queue.waiting.len() == queue.enough;
+        // Whoever is woken finds the queue unlocked.
+        drop(queue);
+        if wanted {
             self.queued.notify_one();
         }
     }
@@ -214,20 +217,28 @@ impl Door {
     pub fn next(&self, group: &mut Vec<Waiting>, most: usize) -> bool {
         let mut queue = locked(&self.queue);
         let expected = most.min(queue.taken + queue.waiting.len());
-        if expected > queue.waiting.len().max(1) {
-            queue.enough = expected;
-            let lacking = |queue: &mut Queue| queue.waiting.len() < expected && !queue.closed;
-            let waited = self.queued.wait_timeout_while(queue, GATHER, lacking);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        queue = self.gather(queue, expected);
+        if queue.waiting.is_empty() && !queue.closed {
+            queue.enough = 1;
+            let idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closed;
+            queue = self.queued.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+            queue = self.gather(queue, expected);
         }
-        queue.enough = 1;
-        let idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closed;
-        queue = self.queued.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
         queue.enough = 0;
         let count = queue.waiting.len().min(most);
         queue.taken = count;
         group.extend(queue.waiting.drain(..count));
         count > 0
+    }
+
+    /// Waits a while for as many payloads as are expected, unless that is one alone.
+    fn gather<'a>(&self, mut queue: MutexGuard<'a, Queue>, expected: usize) -> MutexGuard<'a, Queue> {
+        if expected <= 1 {
+            return queue;
+        }
+        queue.enough = expected;
+        let lacking = |queue: &mut Queue| queue.waiting.len() < expected && !queue.closed;
+        self.queued.wait_timeout_while(queue, GATHER, lacking).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Sets a payload aside for Python.
@@ -330,3 +341,7 @@ impl Drop for Held {
         self.door.in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

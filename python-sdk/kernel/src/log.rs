@@ -15,9 +15,9 @@ const HEAD: usize = 52;
 const BUFFER: usize = 4 << 20;
 /// Zeros written ahead of the records, with a group that the last ones did not reach for. The groups after it overwrite
 /// blocks that the file has already, and a sync writes them alone: no new length, no new extent, less than half the cost.
-const AHEAD: u64 = 1 << 20;
-/// Groups over this bring no zeros: their own bytes are most of what a sync costs.
-const SMALL: u64 = AHEAD / 4;
+const AHEAD: u64 = 512 << 10;
+/// Groups over this bring no zeros: their own bytes are most of what a sync costs, and they would overwrite them soon.
+const SMALL: u64 = AHEAD / 8;
 
 /// What the log's guarantees rest on; a test puts a disk in its place that fails.
 pub trait Disk: Send {

@@ -224,7 +224,7 @@ class Log:
     ) -> None:
         """Take note of durable records that the kernel appended to the segment that begins with position `first`.
 
-        The numbers are unsigned, of eight bytes in the machine's order; `end` is the segment's length now.
+        The numbers are unsigned, of eight bytes in the machine's order; `end` is where its records end now.
         """
         with self._lock:
             if not self._segments or self._segments[-1].first != first:
