@@ -145,6 +145,8 @@ def read(plan: Plan, payloads: Sequence[Canonical], names: Sequence[str] = ()) -
     if ids is None or not len(parts.attributes) == len(keys) == len(spans.attributes.value) or keys.count(b"") != count:
         return None
     distinct = set(keys)
+    if _TYPE_KEY in distinct and len(spans.type) > count:  # which of the two came first?
+        return None
     texts = {"name": list(_each(spans.name, count, "")), "trace_state": list(_each(spans.trace_state, count, ""))}
     numbers = ids | walk.numbers() | {
         "kind": _int32([*_each(spans.kind, count, 0)]),
