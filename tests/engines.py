@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 
 from eigenspan.collector import scan, scan_fast
 from eigenspan.collector.errors import ScanError
-from eigenspan.collector.scan import Scanned
+from eigenspan.collector.scan import Engine, Scanned
 from eigenspan.collector.scan_slow import Slow
 from eigenspan.collector.scan_table import Found, plan_of, table
-from eigenspan.collector.spans import EDIT, Add, Edits, Watch
+from eigenspan.collector.spans import EDIT, Add, Edits, Watch, schema_of
 
 HAS_KERNEL = scan.kernel is not None
 needs_kernel = pytest.mark.skipif(not HAS_KERNEL, reason="the package eigenspan-kernel is not installed")
@@ -89,9 +90,27 @@ SPLICES = pytest.mark.parametrize(
 )
 
 
+def in_words(scanned: Scanned) -> tuple[str, dict[int, str]]:
+    """All that a scan says, with good payloads numbered among themselves."""
+    rank = {payload: rank for rank, payload in enumerate(sorted(set(scanned.columns["payload"])))}
+    renumbered = scanned.columns.with_columns(pl.col("payload").replace_strict(rank, return_dtype=pl.UInt32))
+    return renumbered.write_json(), {k: str(e) for k, e in scanned.errors.items()}
+
+
+def in_two_steps(engine: Engine, payloads: Sequence[bytes], watch: Watch) -> tuple[str, dict[int, str]]:
+    """The same by `look` at each payload alone, and `columns` of all."""
+    looks = [engine.look([payload], watch) for payload in payloads]
+    columns = engine.columns([found for looked in looks for found in looked.found], watch)
+    errors = {number: looked.errors[0] for number, looked in enumerate(looks) if looked.errors}
+    assert columns.schema == schema_of(watch)
+    return in_words(Scanned(columns, errors))
+
+
 def scan_by_all(payloads: Sequence[bytes], watch: Watch) -> Scanned:
     """What every engine says, after checking that they say the same, down to the words of an error."""
     first = scan.engine("python").scan(payloads, watch)
+    for name in ["python", "kernel"][: 1 + HAS_KERNEL]:
+        assert in_two_steps(scan.engine(name), payloads, watch) == in_words(first)
     for other in [scan_slowly, scan_with_kernel][: 1 + HAS_KERNEL]:
         scanned = other(payloads, watch)
         assert scanned.columns.equals(first.columns)

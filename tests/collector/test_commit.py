@@ -104,6 +104,36 @@ def test_what_waits_is_committed_together_and_in_order(tmp_path):
         assert len(bodies(log)) == 6
 
 
+@pytest.mark.parametrize(("comes", "steps"), [([], 1), ([1], 2), ([1, 1], 3), ([1] * 9, 5), ([8], 1)])
+def test_a_commit_waits_as_long_as_company_comes(tmp_path, monkeypatch, comes, steps):
+    slept = []
+    with committer(tmp_path, start=False, max_group=8) as (c, _):
+
+        def sleep(seconds):
+            slept.append(seconds)
+            for _ in range(comes[len(slept) - 1] if len(slept) <= len(comes) else 0):
+                c.submit(payload(request()), Answers()("company"))
+
+        c.submit(payload(request()), Answers()("first"))
+        with monkeypatch.context() as patched:
+            patched.setattr("eigenspan.collector.commit.time.sleep", sleep)
+            c._gather()
+        assert len(slept) == steps
+
+
+def test_bytes_that_the_pipeline_has_not_taken_are_bounded(tmp_path):
+    answers = Answers()
+    with committer(tmp_path, max_bytes=len(request())) as (c, _):
+        for i in (1, 2):
+            c.submit(payload(request({"trace": i})), answers(str(i)))
+            answers.wait(i)
+        with pytest.raises(Unavailable, match="does not keep up"):
+            c.check(1)
+        assert c.counts == {("refused", "pipeline"): 1}
+        assert c.drain()[0].payloads == 2
+        c.check(1)
+
+
 def test_one_bad_payload_costs_only_itself(tmp_path):
     answers = Answers()
     with committer(tmp_path, start=False) as (c, log):

@@ -13,7 +13,7 @@ from eigenspan.collector.errors import ConfigError
 from eigenspan.collector.spans import Watched, schema_of
 from tests.cases.scan import CASES, WATCH, WIRE_TYPES, Accepted, Case
 from tests.engines import HAS_KERNEL, SCANS, needs_kernel, scan_by_all, takes_the_fast_road
-from tests.wirewriter import GOOD_SPAN_ID, GOOD_TRACE_ID, attribute, ids, num, request, span, sub
+from tests.wirewriter import GOOD_SPAN_ID, GOOD_TRACE_ID, attribute, fixed64, ids, num, request, span, sub
 
 BARE = {
     "payload": 0,
@@ -131,6 +131,52 @@ def test_engines_agree_on_a_sample_cut_at_every_byte():
     scanned = scan_by_all([SAMPLE[:end] for end in range(len(SAMPLE) + 1)], WATCH)
     assert set(scanned.errors) == set(range(1, len(SAMPLE)))
     assert scanned.columns["text"].to_list() == ["é", None]
+
+
+ODD = {
+    "a key without a value, and a value without a key": sub(9, sub(1, "text")) + sub(9, sub(2, sub(1, "other"))),
+    "an id that is too long": sub(1, bytes(range(17))),
+    "a link whose id is short": sub(13, ids(trace_id=b"short")),
+    "a parent that is short": sub(4, b"short"),
+    "a name that is said twice": sub(5, "first") + sub(5, "second"),
+    "an empty status": sub(15),
+    "a type after the attribute of that key": attribute("$type", sub(1, "attribute")) + sub(17, "field"),
+    "a type before the attribute of that key": sub(17, "field") + attribute("$type", sub(1, "attribute")),
+}
+"""What a span may say that cannot be read from columns, or only just."""
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_an_odd_payload_costs_its_neighbours_nothing(odd):
+    watch = (*WATCH, Watched("said", "string", ("$type",)))
+    alone = scan_by_all([SAMPLE], watch)
+    together = scan_by_all([SAMPLE, request(span(odd), span(attribute("text", sub(1, "é")))), SAMPLE], watch)
+    for number in (0, 2):
+        rows = together.columns.filter(pl.col("payload") == number).drop("payload")
+        assert rows.equals(alone.columns.drop("payload"))
+
+
+def test_what_few_spans_say_stays_with_them():
+    full = (
+        sub(3, "a=1"),
+        sub(4, b"parent-1"),
+        sub(5, "run"),
+        num(6, 3),
+        fixed64(7, 5),
+        fixed64(8, 9),
+        sub(15, num(3, 2)),
+    )
+    bodies = [
+        request(span(), span(*full), span()),
+        request(span(*full), span(attribute("text", sub(1, "x")), *full[:3])),
+    ]
+    columns = scan_by_all(bodies, WATCH).columns
+    assert columns["name"].to_list() == ["", "run", "", "run", "run"]
+    assert columns["status"].to_list() == [0, 2, 0, 2, 0]
+    assert columns["start_ns"].to_list() == [0, 5, 0, 5, 0]
+    assert columns["parent_id"].to_list() == [0, parent := int.from_bytes(b"parent-1", "big"), 0, parent, parent]
+    assert columns["text"].to_list() == [None, None, None, None, "x"]
+    assert takes_the_fast_road(bodies[1], WATCH)
 
 
 def test_the_fast_road_is_taken_for_what_exporters_send():

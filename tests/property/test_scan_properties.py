@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from eigenspan.collector.spans import Watched
+from eigenspan.collector import scan
+from eigenspan.collector.redact import redact
+from eigenspan.collector.spans import Payload, Watched
 from tests.cases.scan import WATCH
-from tests.engines import Edit, scan_by_all, splice_by_all, takes_the_fast_road
-from tests.strategies_otlp import damaged, payloads
+from tests.engines import HAS_KERNEL, Edit, scan_by_all, splice_by_all, takes_the_fast_road
+from tests.strategies_otlp import KEYS, damaged, payloads
 from tests.wirewriter import attribute, num
 
 bounded = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+ENGINES = [scan.engine(name) for name in ("python", "kernel")[: 1 + HAS_KERNEL]]
 Request = trace_service_pb2.ExportTraceServiceRequest
 FIRST_OF_A_NUMBER = {"int_value": int, "bool_value": bool, "double_value": float, "string_value": str}
 
@@ -136,6 +139,17 @@ def test_payloads_do_not_touch_each_other(bodies):
         rows = together.columns.filter(together.columns["payload"] == index).drop("payload")
         assert rows.equals(alone.columns.drop("payload"))
         assert (index in together.errors) == (0 in alone.errors)
+
+
+@bounded
+@given(st.lists(payloads | damaged, max_size=4), st.lists(KEYS.filter(bool), max_size=2))
+def test_what_redaction_would_cut_is_named(bodies, names):
+    for engine in ENGINES:
+        looked = engine.look(bodies, WATCH, names)
+        good = [number for number in range(len(bodies)) if number not in looked.errors]
+        cut = {number for number in good if redact(Payload("traces", bodies[number], 0), names).cut}
+        assert cut <= set(looked.named) <= set(good)
+        assert sorted(engine.scan(bodies, WATCH, names).named) == sorted(looked.named)
 
 
 def grouped(request) -> list[tuple[bytes, bytes, list[bytes]]]:

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+os.environ.setdefault(
+    "POLARS_MAX_THREADS", "1"
+)  # batches are small: threads would only cost. Read when polars is imported.
+
 from eigenspan.cli.common import settings_from, settings_options
 from eigenspan.collector.errors import EigenspanError
 
@@ -37,7 +41,6 @@ def collect(
     Without a configuration: listens on localhost (4317 and 4318), keeps every error trace and 10 % of the rest, and
     shows them at http://127.0.0.1:8080. SIGHUP reads the configuration again; a bad one changes nothing.
     """
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # batches are small: threads would only cost
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         import uvloop

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from eigenspan.collector.scan import Engine, Looked
 
 _MAX_UNDRAINED = 1000  # group commits that the pipeline has not taken
-_GATHER_S = 0.0002
-"""How long a commit waits for company: a sync costs as much for many as for one."""
+_GATHER_S, _GATHER_STEPS = 0.0002, 5
+"""While company comes in a step, a commit waits for another: a sync and a scan cost as much for many as for one."""
 Done = Callable[[EigenspanError | None], None]
 _logger = logging.getLogger(__name__)
 
@@ -265,8 +265,7 @@ class Committer:
                     self._wake.wait()
                 if not self._waiting:
                     return
-            if not self._stopping:
-                time.sleep(_GATHER_S)
+            self._gather()
             with self._wake:
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
             try:
@@ -277,6 +276,15 @@ class Committer:
             finally:
                 with self._wake:
                     self._waiting_bytes -= sum(len(payload.body) for payload, _ in group)
+
+    def _gather(self) -> None:
+        """Let more payloads come, as long as they do."""
+        seen = 0
+        for _ in range(_GATHER_STEPS):
+            if self._stopping or not seen < len(self._waiting) < self._max_group:
+                return
+            seen = len(self._waiting)
+            time.sleep(_GATHER_S)
 
     def _commit(self, group: list[tuple[Payload, Done]]) -> None:
         log_ns = self._clock.log_ns()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from eigenspan.collector import wire
+from eigenspan.collector.redact import mentions
 from eigenspan.collector.scan_table import DTYPES, SPAN_ID, TRACE_ID, Best, Found, Numbers, Plan, Scalar, read_as
 from eigenspan.collector.spans import SPAN_TYPE
 
@@ -70,11 +71,10 @@ class Canonical(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Spans of payloads, the keys of their attributes, and bytes in which all other attribute keys are."""
+    """Spans of payloads, and whether an attribute of theirs, at whatever level, may have one of the names asked for."""
 
     found: Found
-    keys: set[bytes]
-    elsewhere: bytes
+    named: bool
 
 
 class _Scope(NamedTuple):
@@ -133,18 +133,20 @@ def _scalar(value: Proto) -> Scalar:
     return getattr(value, member) if member in _SCALARS else None
 
 
-def read(plan: Plan, payloads: Sequence[Canonical]) -> Read | None:
+def read(plan: Plan, payloads: Sequence[Canonical], names: Sequence[str] = ()) -> Read | None:
     """The spans of payloads; None if something is odd about one of them, which the slow road will read or refuse."""
     walk = _Walk()
     for payload, (data, _) in enumerate(payloads):
         walk.payload(payload, data)
     count, bodies = len(walk.offsets), b"".join(walk.bodies)
     spans, parts = _view("Spans").FromString(bodies), _view("Parts").FromString(bodies)
-    keys = list(spans.attributes.key)
+    keys = spans.attributes.key[:]
     ids = _ids(spans, count)
     if ids is None or not len(parts.attributes) == len(keys) == len(spans.attributes.value) or keys.count(b"") != count:
         return None
     distinct = set(keys)
+    if _TYPE_KEY in distinct and len(spans.type) > count:  # which of the two came first?
+        return None
     texts = {"name": list(_each(spans.name, count, "")), "trace_state": list(_each(spans.trace_state, count, ""))}
     numbers = ids | walk.numbers() | {
         "kind": _int32([*_each(spans.kind, count, 0)]),
@@ -156,12 +158,21 @@ def read(plan: Plan, payloads: Sequence[Canonical]) -> Read | None:
     for column in {column for columns in plan.resource.values() for column, _ in columns}:
         values = (repeat(payloads[at.payload].resources[at.resource][column], at.spans) for at in walk.scopes)
         watched[column] = list(chain.from_iterable(values))
-    nested = _view("Nested").FromString(bodies).attributes.value
-    elsewhere = b"\xff".join((*walk.others, *parts.events, *parts.links, *nested.array, *nested.kvlist))
     each = [0] * len(payloads)
     for at in walk.scopes:
         each[at.payload] += at.spans
-    return Read(Found(each, texts, numbers, watched), distinct, elsewhere)
+    named = False
+    if names and not (named := not _lowered(tuple(names)).isdisjoint(key.lower() for key in distinct)):
+        nested = _view("Nested").FromString(bodies).attributes.value
+        named = mentions(
+            b"\xff".join((*walk.others, *parts.events, *parts.links, *nested.array, *nested.kvlist)), names
+        )
+    return Read(Found(each, texts, numbers, watched), named)
+
+
+@lru_cache(maxsize=16)
+def _lowered(names: tuple[str, ...]) -> frozenset[bytes]:
+    return frozenset(name.lower().encode() for name in names)
 
 
 class _Walk:
@@ -233,11 +244,9 @@ def _each(values: Any, count: int, default: object) -> Sequence[Any]:
 def _ids(spans: Proto, count: int) -> dict[str, Numbers] | None:
     """The ids as numbers, or None if one is wrong."""
     parents = _each(spans.parent_id, count, b"")
-    lengths = [(TRACE_ID, spans.trace_id), (SPAN_ID, spans.span_id), (SPAN_ID, filter(None, parents))]
-    linked = [(TRACE_ID, spans.links.trace_id), (SPAN_ID, spans.links.span_id)]
-    if any(len(value) != length for length, values in lengths + linked for value in values):
-        return None
-    if not len(spans.trace_id) == len(spans.span_id) == count:
+    long = {length for ids in (spans.trace_id, spans.links.trace_id) for length in map(len, ids)}
+    short = {length for ids in (spans.span_id, spans.links.span_id, filter(None, parents)) for length in map(len, ids)}
+    if not (long <= {TRACE_ID} and short <= {SPAN_ID} and len(spans.trace_id) == len(spans.span_id) == count):
         return None
     trace, span, parent = (
         np.frombuffer(b"".join(values), ">u8").astype(np.uint64)
@@ -263,27 +272,27 @@ def _watched(
     plan: Plan, spans: Proto, keys: Sequence[bytes], distinct: set[bytes], count: int
 ) -> dict[int, list[Scalar]]:
     """The watched columns of `count` spans. `keys` has an empty one before those of each span."""
-    columns: dict[int, list[Scalar]] = {}
-    ranks: dict[int, list[int]] = {}
-
-    def offer(row: int, key: bytes, value: Scalar) -> None:
-        for column, rank in plan.encoded[key]:
-            if column not in columns:
-                columns[column], ranks[column] = [None] * count, [plan.worst[column]] * count
-            if rank < ranks[column][row]:
-                ranks[column][row] = rank
-                columns[column][row] = read_as(plan.watch[column].type, value)
-
-    if wanted := distinct & plan.encoded.keys():
-        wanted.add(b"")
-        row, value_of = -1, wire.parser("AnyValue0").FromString
-        for at in [at for at, key in enumerate(keys) if key in wanted]:
+    hits: dict[bytes, list[tuple[int, bytes]]] = {key: [] for key in distinct & plan.encoded.keys()}
+    if hits:
+        row = -1
+        for at in [at for at, key in enumerate(keys) if not key or key in hits]:
             if key := keys[at]:
-                offer(row, key, _scalar(value_of(spans.attributes.value[at])))
+                hits[key].append((row, spans.attributes.value[at]))
             else:
                 row += 1
     if _TYPE_KEY in plan.encoded and len(spans.type) > count:
-        for row, value in enumerate(_each(spans.type, count, "")):
-            if value:
-                offer(row, _TYPE_KEY, value)
+        types = [
+            (row, wire.len_field(1, value.encode())) for row, value in enumerate(_each(spans.type, count, "")) if value
+        ]
+        hits.setdefault(_TYPE_KEY, []).extend(types)
+    columns: dict[int, list[Scalar]] = {}
+    # What is written last stays: the best key, and of several values under one key the first.
+    for _, column, key in sorted(((r, c, hit) for hit in hits for c, r in plan.encoded[hit]), reverse=True):
+        values = columns.setdefault(column, [None] * count)
+        known: dict[bytes, Scalar] = {}
+        for row, encoded in reversed(hits[key]):
+            if encoded not in known:
+                value = _scalar(wire.parser("AnyValue0").FromString(encoded))
+                known[encoded] = read_as(plan.watch[column].type, value)
+            values[row] = known[encoded]
     return columns

@@ -82,15 +82,14 @@ class _Looking:
 
     def __init__(self, plan: Plan, names: Sequence[str]) -> None:
         self.plan, self.names = plan, names
-        self.keys = {name.lower().encode() for name in names}
         self.looked = Looked()
 
     def fast(self, run: dict[int, Canonical]) -> None:
         """Add payloads that follow one another, by their numbers."""
-        read = scan_fast.read(self.plan, list(run.values())) if run else None
+        read = scan_fast.read(self.plan, list(run.values()), self.names) if run else None
         if read is not None:
             self.looked.found.append(read.found)
-            if not self.keys.isdisjoint(key.lower() for key in read.keys) or mentions(read.elsewhere, self.names):
+            if read.named:
                 self.looked.named.extend(number for number, one in run.items() if mentions(one.data, self.names))
         elif len(run) > 1:  # something is odd about one of them
             for number, one in run.items():
