@@ -136,7 +136,7 @@ class Receiver:
 
     @property
     def untaken(self) -> int:
-        """Payloads that `take` would tell of."""
+        """Bytes of the payloads that `take` would tell of."""
 
     def counts(self) -> list[tuple[str, str, int]]:
         """Requests so far that were "refused" (with the reason), "malformed" or "repeated" (with the signal)."""

@@ -144,7 +144,7 @@ impl PyReceiver {
 
     #[getter]
     fn untaken(&self) -> u64 {
-        locked(&self.0.out).payloads
+        locked(&self.0.out).bytes
     }
 
     fn counts(&self) -> Vec<(&'static str, String, u64)> {

@@ -247,8 +247,8 @@ class Committer:
 
     @property
     def undrained(self) -> int:
-        """Group commits that the pipeline has not taken yet."""
-        return len(self._out)
+        """Bytes of what the pipeline has not taken yet."""
+        return self._undrained_bytes
 
     def stop(self) -> None:
         """Refuse what comes, commit what is waiting, and return."""

@@ -52,7 +52,7 @@ class Receiver(Protocol):
 
     @property
     def undrained(self) -> int:
-        """How much the pipeline has not taken yet; 0 is nothing."""
+        """Bytes of what the pipeline has not taken yet."""
 
     def remember(self, digest: bytes, log_ns: int) -> None:
         """Before `start`: note a payload that the log already holds."""
@@ -168,7 +168,7 @@ class PortableReceiver:
 
     @property
     def undrained(self) -> int:
-        """Group commits that the pipeline has not taken yet."""
+        """Bytes of what the pipeline has not taken yet."""
         return self._committer.undrained
 
     def remember(self, digest: bytes, log_ns: int) -> None:

@@ -109,7 +109,7 @@ class NativeReceiver:
 
     @property
     def undrained(self) -> int:
-        """Payloads that the pipeline has not taken yet."""
+        """Bytes of what the pipeline has not taken yet."""
         return int(self._kernel.untaken) if self._kernel else 0
 
     @property

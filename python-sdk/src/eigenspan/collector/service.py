@@ -57,9 +57,9 @@ from eigenspan.schema.registry import registry
 from eigenspan.store.traces import TraceStore
 
 _REPLAY_GROUP = 512
-_FEW_PAYLOADS, _PUT_OFF, _PUT_OFF_S = 30, 7, 2.0
-"""While fewer payloads come in a tick a turn is put off, so often and so long at the most: it costs some milliseconds, however
-little came."""
+_FEW_BYTES, _PUT_OFF, _PUT_OFF_S = 8 << 20, 7, 2.0
+"""While fewer bytes have come a turn is put off, so often and so long at the most: it costs some milliseconds, however
+little came, and half as much a span where much did."""
 _logger = logging.getLogger(__name__)
 
 
@@ -262,7 +262,7 @@ class Collector:
         while not self._stopping.wait(interval_s):
             put_off += 1
             soon = put_off <= _PUT_OFF and (put_off + 1) * interval_s <= _PUT_OFF_S
-            if soon and self.receiver.undrained < _FEW_PAYLOADS * put_off:
+            if soon and self.receiver.undrained < _FEW_BYTES:
                 continue
             put_off = 0
             before_s = time.perf_counter()

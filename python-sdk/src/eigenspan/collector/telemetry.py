@@ -114,7 +114,7 @@ class Telemetry:
         lines = [
             f"eigenspan {__version__}, up {time.time() - self._started_s:.0f} s",
             f"door        {self.trouble() or 'open'}",
-            f"receive     {c.receiver.name}; {c.receiver.undrained} waiting to be taken in",
+            f"receive     {c.receiver.name}; {c.receiver.undrained} bytes waiting to be taken in",
             f"log         {c.log.size_bytes} bytes",
             f"measure     {c.metrics.spans} spans, {c.metrics.errors} errors, {c.metrics.repeated} repeated",
             f"traces      {len(c.traces)} open with {c.traces.open_spans} spans",
