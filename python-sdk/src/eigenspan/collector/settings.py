@@ -76,7 +76,11 @@ class OtlpReceiver(_Settings):
         int, Meta(ge=1024, le=1 << 30, description="The largest request, before and after decompression.")
     ] = 64 << 20
     max_in_flight_bytes: Annotated[
-        int, Meta(ge=1 << 20, description="Bytes that may wait to be written; past it clients are told to come back.")
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes that may wait to be written, or to be taken in; past it clients are told to come back.",
+        ),
     ] = 256 << 20
     max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed at once.")] = 4096
     read_timeout: Annotated[

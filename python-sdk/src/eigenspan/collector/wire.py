@@ -1,7 +1,7 @@
 """The protobuf wire format, and what OTLP puts into it: the one table of trace messages and fields.
 
 `fields` walks a message by the table and is the rule for what is well-formed. `parser` gives the same table to the
-protobuf library, which is several times faster but more lenient; `scan_python` knows when both mean the same.
+protobuf library, which is several times faster but more lenient; `scan_fast` knows when both mean the same.
 """
 
 from __future__ import annotations
