@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _PLACE = ("position", "offset", "length")
+_CIRCUIT = "quantum.circuit."  # how the keys begin that `read_usage` reads
 _TOLD = 1000  # snapshots and states of their backends of which it is remembered how they are told
 
 
@@ -62,30 +63,31 @@ class Changes:
         self._log, self._calibrations, self._conventions = log, calibrations, conventions
         self.normalised: Counter[str] = Counter()  # what `conform` did
         self.enriched: Counter[tuple[str, str, str]] = Counter()  # backend, calibration version, match
-        self._read: dict[tuple[int, int], Span] = {}  # what the last call of `of` read, brought to the registry's names
+        self._read: dict[tuple[int, int], Span] = {}  # what the last call of `of` brought to the registry's names
         self._told: dict[object, Add] = {}
 
     def of(self, spans: pl.DataFrame, calibrated: Sequence[Calibrated]) -> dict[tuple[int, int], Add]:
         """What is cut from and added to kept spans, by position and offset."""
         foreign = spans.filter("foreign").select(_PLACE).rows() if self._conventions.normalise else []
         ran = [(c.position, c.offset, c.length) for c in calibrated if c.match.snapshot is not None]
-        self._read = self._spans([*foreign, *ran])
-        changes = self._names([place[:2] for place in foreign])
+        raw = self._raw([*foreign, *ran])
+        self._read = {at: span for at in (place[:2] for place in foreign) if (span := parse(raw[at])) is not None}
+        changes = self._names()
         for found in calibrated:
             at = found.position, found.offset
-            changes[at] = changes.get(at, ()) + self._calibration(found, self._read.get(at))
+            changed = changes.get(at, ())
+            tells = _CIRCUIT.encode() in raw.get(at, b"") or any(key.startswith(_CIRCUIT) for key, _ in changed)
+            span = (self._read.get(at) or parse(raw[at])) if tells else None
+            changes[at] = changed + self._calibration(found, span)
         return changes
 
-    def _spans(self, places: Sequence[Place]) -> dict[tuple[int, int], Span]:
+    def _raw(self, places: Sequence[Place]) -> dict[tuple[int, int], bytes]:
         places = list(dict.fromkeys(places))
-        parsed = zip(places, map(parse, self._log.read_parts(places)), strict=True)
-        return {place[:2]: span for place, span in parsed if span is not None}
+        return {place[:2]: data for place, data in zip(places, self._log.read_parts(places), strict=True)}
 
-    def _names(self, foreign: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Add]:
+    def _names(self) -> dict[tuple[int, int], Add]:
         keep_original = self._conventions.keep_original
-        changed = {
-            at: conform(s, self.normalised, keep_original=keep_original) for at in foreign if (s := self._read.get(at))
-        }
+        changed = {at: conform(s, self.normalised, keep_original=keep_original) for at, s in self._read.items()}
         return {at: change for at, change in changed.items() if change}
 
     def _calibration(self, found: Calibrated, span: Span | None) -> Add:
@@ -115,7 +117,7 @@ class Changes:
         """The message of a span as it leaves; None where the library cannot read what scan could."""
         span = self._read.get((position, offset))
         if span is None:
-            span = next(iter(self._spans([(position, offset, length)]).values()), None)
+            span = parse(self._log.read_part(position, offset, length))
             if span is not None and self._conventions.normalise:
                 conform(span, Counter(), keep_original=self._conventions.keep_original)
         return span
