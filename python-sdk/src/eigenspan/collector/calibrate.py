@@ -10,10 +10,10 @@ began to run: there the end comes first, for a start may be no more than the cre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
 from eigenspan.collector.due import Due
@@ -34,8 +34,7 @@ _STARTS_ARE_NOT_TOLD = ("arn:aws:braket:",)  # how job ids begin whose provider 
 Times = dict[tuple[int, str], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Calibrated:
+class Calibrated(msgspec.Struct, frozen=True):
     """A span that ran on a backend, when it did, and the snapshot that was in force."""
 
     trace: int
