@@ -125,6 +125,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def written(path: Path, count: int) -> list[dict]:
+    """The spans that a process has written; the last of them ends after its answer is on its way."""
+    deadline = time.monotonic() + 10
+    while len(lines := path.read_text().splitlines()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return [json.loads(line) for line in lines]
+
+
 def test_one_id_goes_through_three_processes_into_the_scoring(tmp_path: Path) -> None:
     pytest.importorskip("uvicorn")
     pytest.importorskip("cirq")
@@ -147,7 +155,7 @@ def test_one_id_goes_through_three_processes_into_the_scoring(tmp_path: Path) ->
         ) as answer:
             assert answer.headers["X-Request-ID"] == "r-9"
             assert json.load(answer) == {"ones": 7, "score": 0.5}
-        found = {role: [json.loads(line) for line in (tmp_path / role).read_text().splitlines()] for role in roles}
+        found = {role: written(tmp_path / role, count) for role, count in zip(roles, (1, 3, 2), strict=True)}
     finally:
         for process in running:
             process.terminate()
