@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from contextlib import contextmanager
@@ -121,7 +122,35 @@ def test_a_commit_waits_as_long_as_company_comes(tmp_path, monkeypatch, comes, s
         assert len(slept) == steps
 
 
-def test_bytes_that_the_pipeline_has_not_taken_are_bounded(tmp_path):
+def test_what_fails_to_become_columns_is_drained_again(tmp_path, monkeypatch):
+    def broken(found, watch):
+        raise MemoryError
+
+    answers = Answers()
+    with committer(tmp_path) as (c, _):
+        for i in (1, 2):
+            c.submit(payload(request({"trace": i})), answers(str(i)))
+            answers.wait(i)
+        with monkeypatch.context() as patch:
+            patch.setattr(c, "_engine", dataclasses.replace(c._engine, columns=broken))
+            with pytest.raises(MemoryError):
+                c.drain()
+        assert [(d.payloads, len(d.spans)) for d in c.drain()] == [(2, 2)]
+        assert (c.drain(), c.undrained) == ([], 0)
+
+
+def test_many_small_groups_are_not_too_many(tmp_path):
+    """A lone client sends a group each time, and a turn may be two seconds away."""
+    with committer(tmp_path) as (c, _):
+        for i in range(2000):
+            done = threading.Event()
+            c.submit(payload(request({"trace": i + 1})), lambda error, done=done: done.set())
+            assert done.wait(5)
+        assert sum(d.payloads for d in c.drain()) == 2000
+
+
+def test_bytes_that_the_pipeline_has_not_taken_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("eigenspan.collector.commit._GROUP_BYTES", 0)
     answers = Answers()
     with committer(tmp_path, max_bytes=len(request())) as (c, _):
         for i in (1, 2):
@@ -253,7 +282,8 @@ def test_a_closed_door_refuses_before_the_bytes_are_held(tmp_path):
     assert not answers.given
 
 
-def test_bytes_in_flight_are_bounded_and_come_free(tmp_path):
+def test_bytes_in_flight_are_bounded_and_come_free(tmp_path, monkeypatch):
+    monkeypatch.setattr("eigenspan.collector.commit._GROUP_BYTES", 0)
     answers = Answers()
     size = len(request())
     with committer(tmp_path, start=False, max_bytes=2 * size) as (c, _):

@@ -41,6 +41,17 @@ def test_it_finds_what_a_dictionary_finds(bits, monkeypatch):
         assert index.find(index.prints(*asked), *asked).tolist() == [held.get(key, -1) for key in ids]
 
 
+@pytest.mark.parametrize(("high", "low"), [(54, 54), (54, 0), (0, 54), (0, 0), (27, 27), (32, 32)])
+def test_ids_in_a_grid_scatter(high, low):
+    """Whoever chooses ids that differ in some bits alone makes no more of them collide than chance does."""
+    grid = np.arange(256, dtype=np.uint64)
+    highs, lows = np.repeat(grid << np.uint64(high), 256), np.tile(grid << np.uint64(low), 256)
+    prints = Index(Rows({})).prints(highs, lows, np.zeros(1 << 16, dtype=np.int64))
+    places = np.bincount((prints >> np.uint64(64 - 17)).astype(np.int64))
+    assert np.count_nonzero(places) > 20_000
+    assert places.max() < 40
+
+
 def test_keys_as_columns_are_the_tuples():
     rng = random.Random(5)
     keys = [(rng.choice(["", "", "a", "b"]), rng.getrandbits(64), rng.getrandbits(64)) for _ in range(100)]

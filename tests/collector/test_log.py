@@ -195,6 +195,25 @@ def test_a_flipped_bit_in_the_middle_is_quarantined_and_no_position_is_given_twi
     log.close()
 
 
+def test_zeros_where_records_were_are_told_of_a_segment_that_another_follows(tmp_path):
+    """The last one has room written ahead; nothing has before it."""
+    log = Log(tmp_path / "log", segment_bytes=150)
+    append(log, b"a" * 30, b"b" * 30)
+    append(log, b"c" * 30)
+    log.close()
+    first, last = sorted((tmp_path / "log").iterdir())
+    data = first.read_bytes()
+    kept = data.index(b"a" * 30) + 30
+    first.write_bytes(data[:kept] + bytes(len(data) - kept))
+    last.write_bytes(last.read_bytes() + bytes(1000))
+    log = Log(tmp_path / "log")
+    assert held(log) == {1: b"a" * 30, 3: b"c" * 30}
+    ((where, damage),) = log.quarantined
+    assert (where, damage.offset, damage.length, damage.torn) == (first, kept, len(data) - kept, False)
+    assert log.torn_bytes == 0
+    log.close()
+
+
 def test_what_follows_from_the_log_may_know_later_positions(tmp_path, caplog):
     log = Log(tmp_path / "log")
     append(log, b"a", b"b")

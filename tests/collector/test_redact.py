@@ -7,6 +7,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from eigenspan.collector import scan_python
 from eigenspan.collector.errors import ScanError
 from eigenspan.collector.redact import REDACTED, redact
 from tests.collector.building import payload, request
@@ -165,6 +166,15 @@ def test_unknown_fields_survive():
     done = redact(payload(body + unknown), KEYS).payload.body
     assert b"SECRET" not in done
     assert done.count(unknown) == 5
+
+
+@pytest.mark.parametrize("key", ["GEHEIMSCHLÜSSEL", "geheimschlÜssel", "ПАРОЛЬ"])
+def test_a_key_beyond_ascii_is_replaced_as_it_is_listed(key):
+    """In any case of its ASCII letters; the others as they are."""
+    (listed,) = {key[:8].swapcase() + key[8:]} if key[0] in "gG" else {key}
+    found = redact(payload(request({"attributes": {key: "secret"}})), (listed,))
+    assert found.cut == {key: 1}
+    assert scan_python.look([payload(request({"attributes": {key: "secret"}})).body], (), (listed,)).named == [0]
 
 
 @pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,9 +20,9 @@ from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
 from eigenspan.collector.item import Item
-from eigenspan.collector.opening import ALL_SIGNALS, TRACES, DataDirectory, destination
+from eigenspan.collector.opening import ALL_SIGNALS, TRACES, DataDirectory, destination, segment_bytes
 from eigenspan.collector.service import Collector
-from eigenspan.collector.settings import Exporter, Tls
+from eigenspan.collector.settings import Exporter, LogSettings, Tls
 from eigenspan.collector.state import Checkpoint, State
 from tests.collector.building import payload, request
 from tests.e2e.harness import overrides, running
@@ -207,3 +208,21 @@ def test_a_port_in_use_is_one_line_and_exit_code_1(tmp_path, engine):
     assert last.startswith("eigenspan: ")
     assert address in last
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, 64 << 20),
+        ({"max_bytes": 80 << 20}, 10 << 20),
+        ({"max_bytes": 1 << 20}, 1 << 20),
+        ({"segment_bytes": 4096}, 4096),
+    ],
+)
+def test_a_segment_is_a_small_part_of_what_the_log_may_have(tmp_path, limits, expected):
+    assert segment_bytes(tmp_path, LogSettings(**limits)) == expected
+
+
+def test_a_segment_is_a_small_part_of_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("eigenspan.collector.opening.shutil.disk_usage", lambda path: SimpleNamespace(total=640 << 20))
+    assert segment_bytes(tmp_path, LogSettings()) == 10 << 20

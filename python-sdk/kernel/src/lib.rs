@@ -144,10 +144,13 @@ mod eigenspan_kernel {
         restamp: Vec<(PyBackedStr, PyBackedStr)>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let PyEdits { rows, fields, adds, states } = edits;
+        let (rows, []) = rows.as_chunks() else {
+            return Err(PyValueError::new_err("the rows of edits are not whole"));
+        };
         let changes = Changes { fields, adds, states };
         let spliced = py.detach(|| {
             let parts: Vec<Part> = parts.into_iter().map(|(chunk, start, stop)| Part(chunk, start, stop)).collect();
-            let edits: Vec<Edit> = rows.as_chunks().0.iter().map(edit).collect();
+            let edits: Vec<Edit> = rows.iter().map(edit).collect();
             crate::splice::splice(&parts, &edits, &changes, &restamp)
         });
         spliced.map(|request| PyBytes::new(py, &request)).map_err(|error| PyValueError::new_err(error.to_string()))

@@ -16,7 +16,7 @@ from eigenspan.calibration.attributes import age_attributes, backend_attributes
 from eigenspan.calibration.estimators import circuit_attributes
 from eigenspan.collector.calibrate import Calibrated, unconfirmed
 from eigenspan.collector.circuit import read_usage
-from eigenspan.collector.conform import conform, parse
+from eigenspan.collector.conform import conform, conformed, parse
 from eigenspan.collector.due import Hold
 from eigenspan.collector.enrich import Value, encode_attributes
 from eigenspan.collector.spans import Add
@@ -117,7 +117,7 @@ class Changes:
         """The message of a span as it leaves; None where the library cannot read what scan could."""
         span = self._read.get((position, offset))
         if span is None:
-            span = parse(self._log.read_part(position, offset, length))
-            if span is not None and self._conventions.normalise:
-                conform(span, Counter(), keep_original=self._conventions.keep_original)
+            data = self._log.read_part(position, offset, length)
+            keep_original = self._conventions.keep_original
+            span = conformed(data, keep_original=keep_original) if self._conventions.normalise else parse(data)
         return span

@@ -21,19 +21,20 @@ ERROR = {
     "success": ~pl.col("success"),
     "job_status": _STATUS.str.to_lowercase().is_in(_FAILED),
 }
-"""True for a span whose status is ERROR, that names an error, whose execution did not succeed, or whose job failed."""
+"""By column: any of these is true for a span whose status is ERROR, that names an error, whose execution did not succeed, or
+whose job failed."""
 
 QUANTUM = {
     column: pl.col(column).is_not_null() for column, (key, _, _) in BUILT_IN.items() if key.startswith("quantum.")
 } | {"span_type": pl.col("span_type").str.starts_with("quantum.")}
-"""True for a span with an attribute or a type of the registry."""
+"""By column: any of these is true for a span with an attribute or a type of the registry."""
 
 FOREIGN = {
     **{column: pl.col(column).is_not_null() for column in OTHER_NAME_COLUMNS},
     "job_status": ~_STATUS.is_in(_NORMAL),
     "name": pl.col("name").str.contains(f"^(?:{_FIELD_NAMES})$"),
 }
-"""True for a span with a name, or a job status, of an older version or a vendor."""
+"""By column: any of these is true for a span with a name, or a job status, of an older version or a vendor."""
 
 
 def classify(spans: pl.DataFrame) -> pl.DataFrame:

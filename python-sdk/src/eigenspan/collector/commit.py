@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eigenspan.collector.log import Log
     from eigenspan.collector.scan import Engine, Looked
 
-_MAX_UNDRAINED = 1000  # group commits that the pipeline has not taken
+_GROUP_BYTES = 1 << 10  # what a group that the pipeline has not taken costs beside its payloads
 _GATHER_S, _GATHER_STEPS = 0.0002, 5
 """While company comes in a step, a commit waits for another: a sync and a scan cost as much for many as for one."""
 Done = Callable[[EigenspanError | None], None]
@@ -220,7 +220,7 @@ class Committer:
         if not admission.open or self._stopping:
             self.counts["refused", admission.reason or "stopping"] += 1
             raise Unavailable(admission.reason or "the collector is stopping", admission.retry_after_s)
-        if len(self._out) >= _MAX_UNDRAINED or self._undrained_bytes > self._max_bytes:
+        if self._undrained_bytes > self._max_bytes:
             self.counts["refused", "pipeline"] += 1
             raise Unavailable("the pipeline does not keep up", 1.0)
         if self._waiting_bytes and self._waiting_bytes + size > self._max_bytes:
@@ -237,13 +237,16 @@ class Committer:
 
     def drain(self) -> list[Committed]:
         """What was committed since the last call, in the order of positions."""
-        groups = [self._out.popleft() for _ in range(len(self._out))]
+        groups = list(self._out)
         if not groups:
             return []
-        with self._wake:
-            self._undrained_bytes -= sum(group.bytes for group in groups)
         spans = self._engine.columns([found for group in groups for found in group.found], self._watch)
-        return [_committed(groups, _placed([place for group in groups for place in group.places], spans))]
+        committed = _committed(groups, _placed([place for group in groups for place in group.places], spans))
+        with self._wake:  # not before: what fails is taken by the next call
+            for group in groups:
+                self._out.popleft()
+                self._undrained_bytes -= group.bytes + _GROUP_BYTES
+        return [committed]
 
     @property
     def undrained(self) -> int:
@@ -302,7 +305,7 @@ class Committer:
             logged = [Logged(at, f.payload, log_ns, f.digest) for at, f in zip(positions, fresh, strict=True)]
             committed = _group(logged, [_place(entry) for entry in logged if entry.payload.signal == "traces"], found)
             with self._wake:
-                self._undrained_bytes += committed.bytes
+                self._undrained_bytes += committed.bytes + _GROUP_BYTES
             self._out.append(committed)
             for f in fresh:
                 self._seen[f.digest] = log_ns

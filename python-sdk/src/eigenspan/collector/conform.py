@@ -43,6 +43,14 @@ def parse(span: bytes) -> Span | None:
         return None
 
 
+def conformed(span: bytes, *, keep_original: bool = False) -> Span | None:
+    """The message of a span as it leaves; None where the library cannot read what scan could."""
+    found = parse(span)
+    if found is not None:
+        conform(found, Counter(), keep_original=keep_original)
+    return found
+
+
 def conform(span: Span, counts: Counter[str], *, keep_original: bool = False) -> Add:
     """Bring a span's attributes to the registry's names, in place; returns the same as changes for `splice`."""
     before, status = _keys_and_status(span)

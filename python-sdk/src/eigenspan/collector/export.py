@@ -236,7 +236,8 @@ class Worker:
             return
         self._state.park(self.name, row.id, reason)
         self.counts["parked_rows"] += 1
-        self._set_aside(f"trace {row.item.traces.hex()} set aside: {reason}")
+        what = f"trace {row.item.traces.hex()}" if row.item.rows else f"{row.signal} at position {row.item.position}"
+        self._set_aside(f"{what} set aside: {reason}")
 
     def _set_aside(self, message: str) -> None:
         """A line a minute at the most, however many are refused: `outbox list` has them all."""

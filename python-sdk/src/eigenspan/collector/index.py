@@ -8,26 +8,28 @@ from eigenspan.collector.columns import ROW, Ints, Rows
 from eigenspan.collector.groups import Longs
 
 _FREE, _GONE = -1, -2
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SMALLEST = 12  # as a power of two
 
 
 class Index:
     """An open-addressed table with linear probing, at most half full, over `rows` with columns `high`, `low` and `tenant`.
 
-    Senders choose the ids: the numbers that scatter them (multiply-shift; Dietzfelbinger et al. 1997) are drawn at random,
-    so that nobody can make many of them collide.
+    Senders choose the ids: the numbers that scatter them (multiply-shift over the halves of each; Dietzfelbinger et al. 1997)
+    are drawn at random, so that nobody can make many of them collide.
     """
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._odd = np.random.default_rng().integers(0, 2**64, 3, dtype=np.uint64) | np.uint64(1)
+        self._scatter = np.random.default_rng().integers(0, 2**64, 5, dtype=np.uint64)
         self._table = np.full(1 << _SMALLEST, _FREE, dtype=ROW)
         self._used = 0  # entries of the table that are not free, at the most
 
     def prints(self, highs: Longs, lows: Longs, tenants: Ints) -> Longs:
         """A number for each trace, of which the high bits scatter."""
-        a, b, c = self._odd
-        return np.asarray(highs * a + lows * b + tenants.astype(np.uint64) * c)
+        a, b, c, d, e = self._scatter
+        mixed = (highs >> _HALF) * a + (highs & _LOW) * b + (lows >> _HALF) * c + (lows & _LOW) * d
+        return np.asarray(mixed + tenants.astype(np.uint64) * e)
 
     def find(self, prints: Longs, highs: Longs, lows: Longs, tenants: Ints) -> Ints:
         """The slot of each trace; -1 where it has none."""

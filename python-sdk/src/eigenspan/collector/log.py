@@ -31,7 +31,6 @@ from eigenspan.collector.segments import Live, Segment, carry
 from eigenspan.collector.spans import Part, Payload
 
 _NAME = re.compile(r"([0-9]{20})(?:-([0-9]{20}))?\.seg")  # first position; last, of a file that stands for several
-"""Positions that something refers to → the offsets of their undecided spans."""
 Place = tuple[int, int, int]
 """A part of a body: its position, where the part begins, and how long it is."""
 
@@ -105,10 +104,21 @@ class Log:
             segment.add(item.position, item.body_offset, len(item.payload.body), item.payload.received_ns)
             self.found.append((item.digest, item.log_ns))
             segment.end = item.body_offset + len(item.payload.body)
-        if last and segment.end < len(data):
-            self._files.truncate(fd, segment.end)
-            self._files.sync(fd)
+        if segment.end < len(data):
+            self._zeros_at_the_end(segment, len(data), last=last)
         self._segments.append(segment)
+
+    def _zeros_at_the_end(self, segment: Segment, length: int, *, last: bool) -> None:
+        """Cut off the room that was written ahead; a segment that another follows has none: there something is lost."""
+        if last:
+            self._files.truncate(segment.fd, segment.end)
+            self._files.sync(segment.fd)
+            return
+        lost = Damage(segment.end, length - segment.end, torn=False, reason="zeros where records were")
+        self.quarantined.append((segment.path, lost))
+        _logger.error(
+            "log segment %s: %s; %d bytes set aside at %d", segment.path, lost.reason, lost.length, lost.offset
+        )
 
     def not_before(self, position: int) -> None:
         """Give out no position below `position`: what follows from the log may know more of them than the log still holds."""

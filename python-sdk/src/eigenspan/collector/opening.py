@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from eigenspan.collector.errors import ConfigError, EigenspanError
 from eigenspan.collector.export import Destination
 from eigenspan.collector.export_otlp import OtlpGrpc, OtlpHttp
 from eigenspan.collector.export_store import StoreDestination
-from eigenspan.collector.settings import Exporter, ListenerTls, StoreLimits
+from eigenspan.collector.settings import Exporter, ListenerTls, LogSettings, StoreLimits
 from eigenspan.collector.spans import Signal
 from eigenspan.collector.state import State
 from eigenspan.damage import open_or_set_aside
@@ -80,6 +81,15 @@ def certificates(tls: ListenerTls | None) -> Certificates | None:
     found = Certificates(Path(tls.cert_file).expanduser(), Path(tls.key_file).expanduser(), authorities)
     found.context()
     return found
+
+
+def segment_bytes(directory: Path, limits: LogSettings) -> int:
+    """The size of a segment file: as set, but a small part of what the log may have and of the disk.
+
+    Room is won by whole files, and never from the one that is written: one that filled the log would shut the door for good.
+    """
+    most = min(limits.max_bytes // 8, shutil.disk_usage(directory).total // 64)
+    return min(limits.segment_bytes, max(1 << 20, most))
 
 
 def open_state(path: Path) -> State:

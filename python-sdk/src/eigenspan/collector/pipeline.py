@@ -207,7 +207,9 @@ class Pipeline:
         self.compliance.count(due.traces)
         calibrated = calibrate(due.quantum, self.calibrations.index()) if self.rules.read_calibration else []
         document = self.calibrations.document
-        success = success_probabilities(calibrated, self.log.read_part, document) if self.rules.read_circuits else {}
+        success = (
+            success_probabilities(calibrated, self.changes.conforming, document) if self.rules.read_circuits else {}
+        )
         traces = describe(due, calibrated, success)
         relief = self.valve.factor
         with self.stage("decide", traces=len(traces)) as counted:
@@ -224,10 +226,10 @@ class Pipeline:
         self.compliance.check(spans, decisions, self.changes.conforming)
         self._turn.items += [("traces", item) for item in items]
         self.counts["kept_spans"] += len(spans)
-        if not self.exporters["traces"]:
-            self.counts["not_exported_traces"] += len(items)
         self.counts["dropped_spans"] += int(due.traces["spans"].to_numpy()[~keep].sum())
         kept = np.flatnonzero(keep).tolist()
+        if not self.exporters["traces"]:
+            self.counts["not_exported_traces"] += len(kept)
         self._keep([due.keys[i] for i in kept], [decisions[i] for i in kept])
         self._turn.dropped.append(self.decided.drop(due.keys.some(~keep), self.traces.position, wall_ns))
         self.metrics.decided(decisions, traces, due.keys)

@@ -42,8 +42,13 @@ def mentions(data: bytes, keys: Iterable[str]) -> bool:
 @lru_cache(maxsize=16)
 def _needles(keys: tuple[str, ...]) -> list[bytes]:
     """The keys in lower case, without those that another is a part of."""
-    lowered = {key.lower() for key in keys}
-    return [key.encode() for key in lowered if not any(other != key and other in key for other in lowered)]
+    lowered = _lowered(keys)
+    return [key for key in lowered if not any(other != key and other in key for other in lowered)]
+
+
+def _lowered(keys: Iterable[str]) -> set[bytes]:
+    """The keys' bytes with their ASCII letters in lower case."""
+    return {key.encode().lower() for key in keys}
 
 
 def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
@@ -57,14 +62,14 @@ def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     except DecodeError as error:
         raise ScanError(f"the {payload.signal} request cannot be decoded: {error}") from error
     cut: Counter[str] = Counter()
-    _redact_in(message, {key.lower() for key in keys}, cut)
+    _redact_in(message, _lowered(keys), cut)
     if not cut:
         return Redaction(payload)
     return Redaction(replace(payload, body=message.SerializeToString()), cut)
 
 
-def _redact_in(message: Any, keys: set[str], cut: Counter[str]) -> None:
-    if isinstance(message, KeyValue) and message.key.lower() in keys:
+def _redact_in(message: Any, keys: set[bytes], cut: Counter[str]) -> None:
+    if isinstance(message, KeyValue) and message.key.encode().lower() in keys:
         message.value.Clear()
         message.value.string_value = REDACTED
         cut[message.key] += 1

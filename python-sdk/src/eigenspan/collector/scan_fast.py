@@ -172,7 +172,7 @@ def read(plan: Plan, payloads: Sequence[Canonical], names: Sequence[str] = ()) -
 
 @lru_cache(maxsize=16)
 def _lowered(names: tuple[str, ...]) -> frozenset[bytes]:
-    return frozenset(name.lower().encode() for name in names)
+    return frozenset(name.encode().lower() for name in names)
 
 
 class _Walk:

@@ -126,7 +126,8 @@ def read_records(data: bytes | memoryview, offset: int = HEADER_BYTES) -> Iterat
     """Every sound record from `offset` on, with the damage between and after them.
 
     After a bad record the search goes on byte by byte for the next sound one: a torn tail has none, a flipped bit in the
-    middle has, and the two are told apart by that. Zeros up to the end are no damage.
+    middle has, and the two are told apart by that; a group that was never synced may leave either. Zeros up to the end are
+    no damage.
     """
     used = None  # where the zeros at the end begin
     while offset < len(data):

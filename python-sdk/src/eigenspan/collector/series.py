@@ -173,7 +173,7 @@ class Counting:
         found = self._look_up(distinct, spans)
         for n, (instrument, series) in enumerate(self._instruments):
             labels = [row[n] for row in found]
-            if any(one is not None for one in labels) and (instrument.value or "name") in there:
+            if any(one is not None for one in labels) and (instrument.value is None or instrument.value in there):
                 self._count(instrument, series, there, labels, number, spans, rows)
 
     def _look_up(self, distinct: pl.DataFrame, spans: pl.DataFrame) -> list[_Counts]:

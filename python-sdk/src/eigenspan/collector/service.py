@@ -38,6 +38,7 @@ from eigenspan.collector.opening import (
     open_calibrations,
     open_state,
     schedule,
+    segment_bytes,
 )
 from eigenspan.collector.own_traces import OwnTracing, untraced
 from eigenspan.collector.pipeline import Limits, Pipeline
@@ -96,7 +97,7 @@ class Collector:
         directory = DataDirectory(Path(settings.service.data).expanduser())
         when_closed(directory.close)
         data = directory.path
-        self.log = Log(data / "log", segment_bytes=settings.service.log.segment_bytes)
+        self.log = Log(data / "log", segment_bytes=segment_bytes(data, settings.service.log))
         when_closed(self.log.close)
         self.state = open_state(data / "state.db")
         when_closed(self.state.close)
@@ -264,10 +265,10 @@ class Collector:
             soon = put_off <= _PUT_OFF and (put_off + 1) * interval_s <= _PUT_OFF_S
             if soon and self.receiver.undrained < _FEW_BYTES:
                 continue
-            put_off = 0
+            waited_s, put_off = put_off * interval_s, 0
             before_s = time.perf_counter()
             self.turn()
-            self._relieve((time.perf_counter() - before_s) / interval_s)
+            self._relieve((time.perf_counter() - before_s) / waited_s)
 
     def _relieve(self, busy: float) -> None:
         """Let the stress valve know how the last turn went, and say where it moved."""

@@ -79,7 +79,7 @@ class OtlpReceiver(_Settings):
         int,
         Meta(
             ge=1 << 20,
-            description="Bytes that may wait to be written, or to be taken in; past it clients are told to come back.",
+            description="Bytes that may wait to be written (portable: or taken in); past it clients are told to come back.",
         ),
     ] = 256 << 20
     max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed at once.")] = 4096
@@ -363,7 +363,7 @@ class Extensions(_Settings):
 class LogSettings(_Settings):
     """The log on disk."""
 
-    segment_bytes: Annotated[int, Meta(ge=4096, description="A segment file is sealed past this size.")] = 64 << 20
+    segment_bytes: Annotated[int, Meta(ge=4096, description="Sealed past this, max_bytes / 8 or a 64th of the disk.")] = 64 << 20
     max_bytes: Annotated[int, Meta(ge=1 << 20, description="Past this size clients are told to come back.")] = 8 << 30
     keep_for: Annotated[
         float,

@@ -19,6 +19,7 @@ from eigenspan.collector import segment, threshold
 from eigenspan.collector.calibrate import calibrate, describe
 from eigenspan.collector.classify import classify
 from eigenspan.collector.commit import Logged, columns
+from eigenspan.collector.conform import conformed
 from eigenspan.collector.decided import Decided
 from eigenspan.collector.errors import BadData, ConfigError, ScanError
 from eigenspan.collector.otlp import json_to_protobuf
@@ -92,7 +93,9 @@ def try_rules(
     calibrated = calibrate(due.quantum, index) if index else []
     success = {}
     if rules.read_circuits and document:
-        success = success_probabilities(calibrated, lambda at, offset, n: good[at - 1][offset : offset + n], document)
+        success = success_probabilities(
+            calibrated, lambda at, offset, n: conformed(good[at - 1][offset : offset + n]), document
+        )
     ended = (pl.col("start_ns") / _SECOND + pl.col("duration_s")).alias("ended_s")
     traces = describe(due, calibrated, success).with_columns(ended).sort("ended_s")
     for (_,), part in traces.group_by(pl.col("ended_s").floor(), maintain_order=True):
