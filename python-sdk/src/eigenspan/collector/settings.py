@@ -363,7 +363,9 @@ class Extensions(_Settings):
 class LogSettings(_Settings):
     """The log on disk."""
 
-    segment_bytes: Annotated[int, Meta(ge=4096, description="Sealed past this, max_bytes / 8 or a 64th of the disk.")] = 64 << 20
+    segment_bytes: Annotated[
+        int, Meta(ge=4096, description="Sealed past this, max_bytes / 8 or a 64th of the disk.")
+    ] = 64 << 20
     max_bytes: Annotated[int, Meta(ge=1 << 20, description="Past this size clients are told to come back.")] = 8 << 30
     keep_for: Annotated[
         float,
