@@ -114,6 +114,7 @@ GRPC_CASES = {
     "15-byte trace id": (request(trace_id=b"\1" * 15), grpc.StatusCode.INVALID_ARGUMENT, None),
     "70 MiB body": (bytes(70 * MIB), grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     "gzip bomb": (bytes(100 * MIB), grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.Compression.Gzip),
+    "deflate": (GOOD * 100, grpc.StatusCode.UNIMPLEMENTED, grpc.Compression.Deflate),
 }
 
 

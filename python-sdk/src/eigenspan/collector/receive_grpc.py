@@ -32,6 +32,7 @@ async def serve_grpc(
         options=[
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.per_message_decompression", 0),
+            ("grpc.compression_enabled_algorithms_bitset", 0b101),  # none and gzip
             ("grpc.so_reuseport", 0),
             ("grpc.max_metadata_size", 16 << 10),
             ("grpc.absolute_max_metadata_size", 16 << 10),
