@@ -34,6 +34,8 @@ PEER = Path(os.environ.get("OTELCOL_BIN", ROOT / ".peer" / "otelcol"))
 RESULTS = ROOT / ".artefacts" / "bench.md"
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 WAIT_S = 2
+TURNS_S = 6
+"""How long after their time traces may be decided and sent: turns are two seconds apart while little comes."""
 GOALS = {
     ("eigenspan, native", 100): 0.125,
     ("eigenspan, native", 10): 0.25,
@@ -153,7 +155,7 @@ def run(
         answers, anonymous, resident = send(port, bodies, shape, server.pid)
         quiet_since, last = time.monotonic(), cpu_s(server.pid)
         deadline = time.monotonic() + 120
-        while time.monotonic() - quiet_since < WAIT_S + 2 and time.monotonic() < deadline:
+        while time.monotonic() - quiet_since < WAIT_S + TURNS_S and time.monotonic() < deadline:
             time.sleep(0.5)
             anon, rss = memory_mib(server.pid)
             anonymous, resident = max(anonymous, anon), max(resident, rss)
