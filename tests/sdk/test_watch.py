@@ -358,7 +358,7 @@ def test_recent_jobs_are_listed_once_an_interval_and_trouble_with_the_list_is_sa
             raise OSError("out of reach, token=abcdefgh12345678")
         return ["job-1", "job-2"]
 
-    source.recent = recent  # type: ignore[method-assign]
+    source.recent = recent  # type: ignore[method-assign]  # counts its calls
     with make(tmp_path, source, InMemorySpanExporter(), clock) as watch:
         found = []
         for second in range(21):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 Ints = npt.NDArray[np.int64]
+Longs = npt.NDArray[np.uint64]
 ROW = np.int32
 """The type in which the number of a row is held."""
 

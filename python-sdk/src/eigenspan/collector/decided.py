@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eigenspan.collector.columns import Longs
 from eigenspan.collector.dropped import PAIR, DroppedTraces
-from eigenspan.collector.runs import Longs
 
 TraceKey = tuple[str, int, int]  # tenant, trace id's high and low 64 bits
 

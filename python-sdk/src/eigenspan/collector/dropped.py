@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eigenspan.collector.columns import Longs
 from eigenspan.collector.files import Files
-from eigenspan.collector.runs import Filter, Longs, Run, read, write
+from eigenspan.collector.runs import Filter, Run, read, write
 
 PAIR = np.dtype([("fingerprint", "<u8"), ("through", "<u8")])
 """A dropped trace as the state stores it."""

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eigenspan.collector.columns import Ints
-
-Longs = npt.NDArray[np.uint64]
+from eigenspan.collector.columns import Ints, Longs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eigenspan.collector.columns import ROW, Ints, Rows
-from eigenspan.collector.groups import Longs
+from eigenspan.collector.columns import ROW, Ints, Longs, Rows
 
 _FREE, _GONE = -1, -2
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)

@@ -35,20 +35,21 @@ class Redaction:
 
 def mentions(data: bytes, keys: Iterable[str]) -> bool:
     """Whether one of `keys` is somewhere in `data`, in whatever case: where none is, no attribute has such a key."""
-    lowered = data.lower()
-    return any(needle in lowered for needle in _needles(tuple(keys)))
+    within = data.lower()
+    return any(needle in within for needle in _needles(tuple(keys)))
 
 
 @lru_cache(maxsize=16)
 def _needles(keys: tuple[str, ...]) -> list[bytes]:
     """The keys in lower case, without those that another is a part of."""
-    lowered = _lowered(keys)
-    return [key for key in lowered if not any(other != key and other in key for other in lowered)]
+    found = lowered(keys)
+    return [key for key in found if not any(other != key and other in key for other in found)]
 
 
-def _lowered(keys: Iterable[str]) -> set[bytes]:
+@lru_cache(maxsize=16)
+def lowered(keys: tuple[str, ...]) -> frozenset[bytes]:
     """The keys' bytes with their ASCII letters in lower case."""
-    return {key.encode().lower() for key in keys}
+    return frozenset(key.encode().lower() for key in keys)
 
 
 def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
@@ -62,13 +63,13 @@ def redact(payload: Payload, keys: Iterable[str]) -> Redaction:
     except DecodeError as error:
         raise ScanError(f"the {payload.signal} request cannot be decoded: {error}") from error
     cut: Counter[str] = Counter()
-    _redact_in(message, _lowered(keys), cut)
+    _redact_in(message, lowered(keys), cut)
     if not cut:
         return Redaction(payload)
     return Redaction(replace(payload, body=message.SerializeToString()), cut)
 
 
-def _redact_in(message: Any, keys: set[bytes], cut: Counter[str]) -> None:
+def _redact_in(message: Any, keys: frozenset[bytes], cut: Counter[str]) -> None:
     if isinstance(message, KeyValue) and message.key.encode().lower() in keys:
         message.value.Clear()
         message.value.string_value = REDACTED

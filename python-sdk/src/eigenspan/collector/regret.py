@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from eigenspan.collector.columns import Longs
 from eigenspan.collector.decided import TraceKey, fingerprint
 from eigenspan.collector.files import Files
-from eigenspan.collector.runs import Longs, Run, read, write
+from eigenspan.collector.runs import Run, read, write
 
 _PAIRS = 1 << 18
 _logger = logging.getLogger(__name__)

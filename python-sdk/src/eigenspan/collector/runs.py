@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from eigenspan.collector.columns import Longs
 from eigenspan.collector.files import Files
 
-Longs = npt.NDArray[np.uint64]
 _HEAD = struct.Struct("<8sQQI")
 _HEAD_BYTES = 32
 _MAGIC = b"EIGRUN01"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from eigenspan.collector import wire
-from eigenspan.collector.redact import mentions
+from eigenspan.collector.redact import lowered, mentions
 from eigenspan.collector.scan_table import DTYPES, SPAN_ID, TRACE_ID, Best, Found, Numbers, Plan, Scalar, read_as
 from eigenspan.collector.spans import SPAN_TYPE
 
@@ -162,17 +162,12 @@ def read(plan: Plan, payloads: Sequence[Canonical], names: Sequence[str] = ()) -
     for at in walk.scopes:
         each[at.payload] += at.spans
     named = False
-    if names and not (named := not _lowered(tuple(names)).isdisjoint(key.lower() for key in distinct)):
+    if names and not (named := not lowered(tuple(names)).isdisjoint(key.lower() for key in distinct)):
         nested = _view("Nested").FromString(bodies).attributes.value
         named = mentions(
             b"\xff".join((*walk.others, *parts.events, *parts.links, *nested.array, *nested.kvlist)), names
         )
     return Read(Found(each, texts, numbers, watched), named)
-
-
-@lru_cache(maxsize=16)
-def _lowered(names: tuple[str, ...]) -> frozenset[bytes]:
-    return frozenset(name.encode().lower() for name in names)
 
 
 class _Walk:
@@ -229,9 +224,9 @@ class _Walk:
 def _each(values: Any, count: int, default: object) -> Sequence[Any]:
     """The value of each of `count` spans, from a list that has for each the default, and then its value if it has one."""
     if len(values) == count:
-        return values  # type: ignore[no-any-return]
+        return values  # type: ignore[no-any-return]  # a repeated field
     if len(values) == 2 * count:
-        return values[1::2]  # type: ignore[no-any-return]
+        return values[1::2]  # type: ignore[no-any-return]  # a repeated field
     each: list[Any] = []
     for value in values:
         if value == default:

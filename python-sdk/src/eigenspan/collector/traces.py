@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from eigenspan.collector.columns import ROW, Chains, Ints, Rows, texts
+from eigenspan.collector.columns import ROW, Chains, Ints, Longs, Rows, texts
 from eigenspan.collector.decided import Decided, Decision, Dropped, Keys, TraceKey
 from eigenspan.collector.due import QUANTUM_SCHEMA, Due, Hold, Late
-from eigenspan.collector.groups import Groups, Longs, grouped
+from eigenspan.collector.groups import Groups, grouped
 from eigenspan.collector.index import Index
 from eigenspan.collector.jobs import Jobs, Settled, said
 from eigenspan.collector.spans import FIXED, TYPES, Watch
@@ -102,7 +102,7 @@ class Traces:
         late = self._add(spans)
         settled = self.jobs.apply(said(spans, self._slots_of))
         if settled.free or settled.failed:
-            self._settle(settled, int(spans["log_ns"].max()))  # type: ignore[arg-type]
+            self._settle(settled, int(spans["log_ns"].max()))  # type: ignore[arg-type]  # there are some
         return late
 
     def _settle(self, settled: Settled, log_ns: int) -> None:
@@ -138,7 +138,7 @@ class Traces:
         return Keys(np.array(list(self._tenants), dtype=object)[tenants], highs, lows)
 
     def _add(self, spans: pl.DataFrame) -> Late | None:
-        self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]
+        self.position = max(self.position, int(spans["position"].max()))  # type: ignore[arg-type]  # there are some
         each = self._identified(spans)
         prints = self._index.prints(*each)
         groups = grouped(prints, *each)
